@@ -1,0 +1,102 @@
+"""Arguments that every job shares, parsed by tyro, and the way from them to a context and days."""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+
+import tyro
+
+from jobs.errors import JobError, UsageError
+from jobs.places import Places
+from jobs.session import build_session
+from jobs.stage import Context, utc_now
+
+Args = TypeVar("Args", bound="RootArgs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootArgs:
+    """Where to work and on which clock."""
+
+    root: str = "var/demo"
+    """Folder (or URI) that holds warehouse/, encoders/, landing/ and data_docs/."""
+    landing: str | None = None
+    """Landing zone, where it is not <root>/landing."""
+    run_at: str | None = None
+    """The job's clock, ISO 8601 with a zone or UTC; default: now."""
+    run_id: str | None = None
+    """Names this run in ledger, quarantine and staged rows; default: a new one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayArgs(RootArgs):
+    """Which days to work on: --ds, or --ds-from and --ds-to (both inclusive)."""
+
+    ds: str | None = None
+    """The day, YYYY-MM-DD."""
+    ds_from: str | None = None
+    """First day of a backfill, inclusive: missing or stale days only."""
+    ds_to: str | None = None
+    """Last day of a backfill, inclusive."""
+    recompute: bool = False
+    """Run settled days again; lets a simulated publication replace a live one."""
+
+    @property
+    def is_backfill(self) -> bool:
+        return self.ds_from is not None
+
+    @property
+    def days(self) -> list[date]:
+        """The days in order. Raises UsageError where the flags name none, or exclude each other."""
+        if self.ds is not None and self.ds_from is None and self.ds_to is None:
+            return [parse_day(self.ds, "--ds")]
+        if self.ds is None and self.ds_from is not None and self.ds_to is not None:
+            first, last = parse_day(self.ds_from, "--ds-from"), parse_day(self.ds_to, "--ds-to")
+            if last < first:
+                raise UsageError("DAYS_REVERSED", "--ds-to lies before --ds-from", expected=f">= {first}", got=last)
+            return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+        raise UsageError("NO_DAY", "name the day", expected="--ds, or --ds-from with --ds-to", got=self.ds or self.ds_from or self.ds_to)
+
+
+def parse_day(text: str, flag: str) -> date:
+    """``YYYY-MM-DD`` and nothing else. Raises UsageError."""
+    try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError("NOT_A_DAY", f"{flag} is no date", expected="YYYY-MM-DD", got=repr(text)) from None
+
+
+def parse_instant(text: str, flag: str) -> datetime:
+    """An ISO 8601 instant; without a zone it is UTC. Raises UsageError."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError("NOT_AN_INSTANT", f"{flag} is no instant", expected="ISO 8601", got=repr(text)) from None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def context_of(args: RootArgs, app_name: str, *, recompute: bool = False) -> Context:
+    """The context of a main: session, places, clock and run id from ``args``."""
+    run_at = parse_instant(args.run_at, "--run-at") if args.run_at else utc_now()
+    names_run = {"run_id": args.run_id} if args.run_id else {}
+    return Context(
+        spark=build_session(app_name), places=Places(args.root, args.landing), run_at=run_at, recompute=recompute, **names_run
+    )
+
+
+def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[str] | None, prog: str) -> int:
+    """Parse ``argv``, run ``body`` and turn a JobError into its exit code and one clear line on stderr."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    args = tyro.cli(args_type, args=argv, prog=prog, description=args_type.__doc__)
+    try:
+        return body(args)
+    except JobError as error:
+        logging.getLogger("karma").error("%s", error)
+        return error.exit_code

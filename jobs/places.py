@@ -1,0 +1,52 @@
+"""Where things lie under one root folder; the only module that joins these paths."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """Paths under ``root``: a local folder, or any URI that Spark can write for ``warehouse`` and ``landing``.
+
+    Attributes:
+        root: the folder that a command owns, such as ``var/demo``.
+        landing_override: the landing zone where it is not ``<root>/landing``.
+    """
+
+    root: str
+    landing_override: str | None = None
+
+    @property
+    def warehouse(self) -> str:
+        return f"{self.root}/warehouse"
+
+    @property
+    def landing(self) -> str:
+        return self.landing_override or f"{self.root}/landing"
+
+    def table(self, name: str) -> str:
+        return f"{self.warehouse}/{name}"
+
+    def landing_partition(self, table: str, ds: str) -> str:
+        return f"{self.landing}/{table}/ds={ds}"
+
+    @property
+    def encoders(self) -> Path:
+        return Path(self.root) / "encoders"
+
+    @property
+    def training(self) -> Path:
+        return Path(self.root) / "training"
+
+    @property
+    def node_files(self) -> Path:
+        """Files that a job ships to every node: packed encoders, item vectors."""
+        return Path(self.root) / "node_files"
+
+    @property
+    def data_docs(self) -> Path:
+        return Path(self.root) / "data_docs"
+
+    @property
+    def report(self) -> Path:
+        return Path(self.root) / "report"

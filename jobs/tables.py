@@ -1,0 +1,83 @@
+"""The only Delta I/O: reads by contract, atomic partition replacement, appends."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.errors import JobError
+from jobs.places import Places
+from schemas.contracts import CONTRACTS
+
+_COMMIT_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
+
+
+class Tables:
+    """The warehouse's tables. A table that was never written reads as an empty frame of its contract."""
+
+    def __init__(self, spark: SparkSession, places: Places) -> None:
+        self._spark = spark
+        self._places = places
+
+    def exists(self, table: str) -> bool:
+        return DeltaTable.isDeltaTable(self._spark, self._places.table(table))
+
+    def read(self, table: str, *, version: int | None = None) -> DataFrame:
+        """All rows of ``table``, as of Delta ``version`` where one is given."""
+        if not self.exists(table):
+            return self._spark.createDataFrame([], CONTRACTS[table].ddl)
+        reader = self._spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(self._places.table(table)).select(*CONTRACTS[table].names)
+
+    def version(self, table: str) -> int:
+        """The newest Delta version of ``table``, -1 where it was never written."""
+        if not self.exists(table):
+            return -1
+        return int(DeltaTable.forPath(self._spark, self._places.table(table)).history(1).collect()[0]["version"])
+
+    def replace(self, frame: DataFrame, table: str, where: Mapping[str, date | str]) -> int:
+        """Replace the rows that equal ``where`` by ``frame``, in one commit; its version.
+
+        An empty frame empties the partition. Raises JobError where ``frame`` does not have the contract's columns.
+        Delta refuses a row of ``frame`` outside ``where``.
+        """
+        return self.replace_where(frame, table, " AND ".join(f"{name} = {_literal(value)}" for name, value in where.items()))
+
+    def replace_where(self, frame: DataFrame, table: str, predicate: str) -> int:
+        """As ``replace``, for a predicate in Delta's SQL (a range of days, say)."""
+        self._writer(frame, table).mode("overwrite").option("replaceWhere", predicate).save(self._places.table(table))
+        return self._committed()
+
+    def append(self, frame: DataFrame, table: str) -> int:
+        """Append ``frame`` in one commit; its version."""
+        self._writer(frame, table).mode("append").save(self._places.table(table))
+        return self._committed()
+
+    def append_rows(self, rows: list[dict[str, Any]], table: str) -> int:
+        """Append rows that the driver holds; a column that a row lacks is null."""
+        contract = CONTRACTS[table]
+        values = [tuple(row.get(name) for name in contract.names) for row in rows]
+        return self.append(self._spark.createDataFrame(values, contract.ddl).coalesce(1), table)
+
+    def _writer(self, frame: DataFrame, table: str) -> Any:
+        contract = CONTRACTS[table]
+        expected = self._spark.createDataFrame([], contract.ddl).schema
+        got = {field.name: field.dataType.simpleString() for field in frame.schema}
+        wanted = {field.name: field.dataType.simpleString() for field in expected}
+        if got != wanted:
+            raise JobError("CONTRACT_MISMATCH", "a frame does not fit its table", table=table, expected=wanted, got=got)
+        return frame.select(*contract.names).write.format("delta").partitionBy(*contract.partition_by)
+
+    def _committed(self) -> int:
+        return int(self._spark.conf.get(_COMMIT_VERSION) or -1)
+
+
+def _literal(value: date | str) -> str:
+    if isinstance(value, date):
+        return f"DATE'{value.isoformat()}'"
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
