@@ -1,0 +1,62 @@
+"""What the encoder reads for a user: the newest events as flat arrays, and the fingerprint of exactly that (P5c)."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.transforms.days import as_of_column
+
+UNKNOWN_ITEM = ""
+"""Stands in content_hashes for an item that the catalogue does not know (yet); null stands for a query alone."""
+
+
+def interest_inputs(histories: DataFrame, versions: DataFrame, history_length: int) -> DataFrame:
+    """One row a user of ``histories`` (one ds), with what the encoder reads.
+
+    Args:
+        histories: contract USER_HISTORIES, one day.
+        versions: item_id, content_hash: one row an item, as of the same day.
+        history_length: events that the encoder reads, the newest ones.
+
+    Returns: user_id, ds, history_len, last_event_time, as_of, content_hashes, event_types, queries (parallel arrays,
+        oldest first), unknown_items (events of the arrays whose item is unknown), fingerprint.
+    """
+    newest = {
+        name: F.slice(name, F.greatest(F.size(name) - history_length + 1, F.lit(1)), history_length)
+        for name in ("item_ids", "event_types", "queries")
+    }
+    cut = histories.select("user_id", *[column.alias(name) for name, column in newest.items()])
+    events = cut.select("user_id", F.posexplode(F.arrays_zip("item_ids", "event_types", "queries")).alias("position", "_e")).select(
+        "user_id", "position", F.col("_e.item_ids").alias("item_id"), F.col("_e.event_types").alias("event_type"), F.col("_e.queries").alias("query")
+    )
+    known = events.join(versions.select("item_id", "content_hash"), "item_id", "left")
+    content = F.when(F.col("item_id").isNotNull(), F.coalesce("content_hash", F.lit(UNKNOWN_ITEM)))
+    read = known.select("user_id", F.struct("position", content.alias("content_hash"), "event_type", "query").alias("_e"))
+    gathered = read.groupBy("user_id").agg(F.sort_array(F.collect_list("_e")).alias("_h"))
+    inputs = gathered.select(
+        "user_id",
+        F.col("_h.content_hash").alias("content_hashes"),
+        F.col("_h.event_type").alias("event_types"),
+        F.col("_h.query").alias("queries"),
+        F.size(F.filter("_h", lambda event: event["content_hash"] == UNKNOWN_ITEM)).alias("unknown_items"),
+        _fingerprint(F.col("_h")).alias("fingerprint"),
+    )
+    facts = histories.select(
+        "user_id",
+        "ds",
+        F.size("event_ids").alias("history_len"),
+        F.element_at("event_times", -1).alias("last_event_time"),
+        as_of_column().alias("as_of"),
+    )
+    return facts.join(inputs, "user_id")
+
+
+def _fingerprint(events: Column) -> Column:
+    """sha256 over the events in order; separators and null flags keep different inputs apart."""
+
+    def flagged(value: Column) -> Column:
+        return F.when(value.isNull(), F.lit("0")).otherwise(F.concat(F.lit("1"), value))
+
+    def line(event: Column) -> Column:
+        return F.concat_ws("\x1f", flagged(event["content_hash"]), event["event_type"], flagged(event["query"]))
+
+    return F.sha2(F.concat_ws("\x1e", F.transform(events, line)), 256)
