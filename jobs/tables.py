@@ -33,6 +33,10 @@ class Tables:
             reader = reader.option("versionAsOf", version)
         return reader.load(self._places.table(table)).select(*CONTRACTS[table].names)
 
+    def read_where(self, table: str, where: Mapping[str, date | str], *, version: int | None = None) -> DataFrame:
+        """The rows of ``table`` that equal ``where``."""
+        return self.read(table, version=version).where(_predicate(where))
+
     def version(self, table: str) -> int:
         """The newest Delta version of ``table``, -1 where it was never written."""
         if not self.exists(table):
@@ -45,7 +49,7 @@ class Tables:
         An empty frame empties the partition. Raises JobError where ``frame`` does not have the contract's columns.
         Delta refuses a row of ``frame`` outside ``where``.
         """
-        return self.replace_where(frame, table, " AND ".join(f"{name} = {_literal(value)}" for name, value in where.items()))
+        return self.replace_where(frame, table, _predicate(where))
 
     def replace_where(self, frame: DataFrame, table: str, predicate: str) -> int:
         """As ``replace``, for a predicate in Delta's SQL (a range of days, say)."""
@@ -55,6 +59,22 @@ class Tables:
     def append(self, frame: DataFrame, table: str) -> int:
         """Append ``frame`` in one commit; its version."""
         self._writer(frame, table).mode("append").save(self._places.table(table))
+        return self._committed()
+
+    def insert_new(self, frame: DataFrame, table: str, where: Mapping[str, str] | None = None) -> int:
+        """Append the rows of ``frame`` whose key the table does not hold, in one commit; its version.
+
+        For immutable rows: a row that exists stays as it is, also where two writers bring it at once. ``frame`` must
+        hold each key once. ``where`` names the partition that all rows lie in: writers of other partitions then do
+        not conflict.
+        """
+        if not self.exists(table):
+            return self.append(frame, table)
+        literal = [f"t.`{name}` = {_literal(value)}" for name, value in (where or {}).items()]
+        same_key = " AND ".join([*literal, *[f"t.`{name}` <=> s.`{name}`" for name in CONTRACTS[table].key]])
+        target = DeltaTable.forPath(self._spark, self._places.table(table))
+        self._writer(frame, table)  # the contract check
+        target.alias("t").merge(frame.alias("s"), same_key).whenNotMatchedInsertAll().execute()
         return self._committed()
 
     def append_rows(self, rows: list[dict[str, Any]], table: str) -> int:
@@ -74,6 +94,10 @@ class Tables:
 
     def _committed(self) -> int:
         return int(self._spark.conf.get(_COMMIT_VERSION) or -1)
+
+
+def _predicate(where: Mapping[str, date | str]) -> str:
+    return " AND ".join(f"`{name}` = {_literal(value)}" for name, value in where.items())
 
 
 def _literal(value: date | str) -> str:

@@ -1,0 +1,153 @@
+"""interest-embeddings: one staged row a user of the day: changed users encoded, the others carried."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from jobs import upstream
+from jobs.cli import DayArgs, context_of, run_main
+from jobs.digests import digest_of, frame_digest
+from jobs.encoders import Encoder, encoder_of
+from jobs.errors import InputMissingError
+from jobs.stage import Context, Outcome, Stage, run_days
+from jobs.transforms.carry import carried_vectors, neighbours
+from jobs.transforms.interest_inputs import UNKNOWN_ITEM, interest_inputs
+from jobs.transforms.item_versions import current_versions
+from schemas import names
+from udfs.interest_udf import interest_udf
+from udfs.item_vectors import ItemVectorsFile
+from udfs.shipping import ShippedFile, ship_file, ship_folder
+
+CODE_VERSION = "1"
+DEFAULT_TOKEN_BUDGET = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterestEmbeddingsArgs(DayArgs):
+    """Stage the next-interest embeddings of a day, for the validate job to judge."""
+
+    encoder: str | None = None
+    """Encoder version; default: the only active one."""
+    token_budget: int = DEFAULT_TOKEN_BUDGET
+    """Padded history tokens of one forward pass."""
+
+
+def interest_embeddings_stage(encoder: Encoder, token_budget: int = DEFAULT_TOKEN_BUDGET) -> Stage:
+    """The stage for one encoder's space."""
+    return Stage(
+        job=names.INTEREST_EMBEDDINGS_JOB,
+        space_id=encoder.space_id,
+        input_digest=lambda context, ds: _input_digest(context, ds, encoder),
+        run=lambda context, ds, attempt: _run(context, ds, encoder, token_budget),
+    )
+
+
+def _input_digest(context: Context, ds: date, encoder: Encoder) -> str:
+    upstream.settled(context, names.ITEM_EMBEDDINGS_JOB, ds, encoder.space_id)
+    histories = upstream.settled(context, names.USER_HISTORIES_JOB, ds)
+    return digest_of(names.INTEREST_EMBEDDINGS_JOB, CODE_VERSION, encoder.digest, histories.output_digest, upstream.items_digest(context, ds))
+
+
+def _run(context: Context, ds: date, encoder: Encoder, token_budget: int) -> Outcome:
+    began = time.monotonic()
+    inputs = _inputs(context, ds, encoder).persist()
+    carried = _carried(context, ds, encoder)
+    to_encode = inputs.join(carried.select("user_id", "fingerprint"), ["user_id", "fingerprint"], "left_anti").persist()
+    try:
+        users, read_digest = frame_digest(inputs, ["user_id", "fingerprint", "history_len", "last_event_time"])
+        unknown = inputs.agg(F.sum("unknown_items").alias("n")).collect()[0]["n"] or 0
+        kept = _rows(context, encoder, inputs.join(carried, ["user_id", "fingerprint"]))
+        where = {"ds": ds, "space_id": encoder.space_id, "run_id": context.run_id}
+        staging = time.monotonic()
+        tally = {"encoded": 0, "tokens": 0, "padded_tokens": 0}
+        if to_encode.isEmpty():
+            version = context.tables.replace(kept, names.INTEREST_EMBEDDINGS_STAGED, where)
+        else:
+            observed = Observation()
+            encoded = _observed(_encoded(context, ds, encoder, to_encode, token_budget), observed)
+            version = context.tables.replace(_rows(context, encoder, encoded).unionByName(kept), names.INTEREST_EMBEDDINGS_STAGED, where)
+            tally = {name: int(value) for name, value in observed.get.items()}
+    finally:
+        to_encode.unpersist()
+        inputs.unpersist()
+    counts = {"users": users, "carried": users - tally["encoded"], "unknown_item_tokens": int(unknown), **tally}
+    return Outcome(
+        output_digest=digest_of(encoder.digest, read_digest),
+        counts=counts,
+        durations={"inputs": staging - began, "encode_and_stage": time.monotonic() - staging},
+        versions={names.INTEREST_EMBEDDINGS_STAGED: version},
+        details={"staged_run_id": context.run_id},
+    )
+
+
+def _inputs(context: Context, ds: date, encoder: Encoder) -> DataFrame:
+    histories = context.tables.read_where(names.USER_HISTORIES, {"ds": ds})
+    versions = current_versions(context.tables.read(names.ITEMS), ds)
+    return interest_inputs(histories, versions, encoder.manifest.history_length)
+
+
+def _carried(context: Context, ds: date, encoder: Encoder) -> DataFrame:
+    """Vectors of the neighbouring published snapshots in this space; none on a recompute."""
+    published = context.tables.read_where(names.INTEREST_EMBEDDINGS, {"space_id": encoder.space_id})
+    days = [] if context.recompute else [row["ds"] for row in published.select("ds").distinct().collect()]
+    return carried_vectors(published, neighbours(days, ds), encoder.space_id)
+
+
+def _vectors_of(context: Context, encoder: Encoder, inputs: DataFrame) -> ShippedFile:
+    """The item vectors that ``inputs`` reads, as one file that every node maps into memory.
+
+    Raises InputMissingError ITEM_VECTORS_MISSING: a content has no published vector.
+    """
+    wanted = inputs.select(F.explode("content_hashes").alias("content_hash")).where(F.col("content_hash") != UNKNOWN_ITEM).distinct()
+    held = context.tables.read_where(names.ITEM_EMBEDDINGS, {"space_id": encoder.space_id})
+    rows = wanted.join(held, "content_hash", "left").select("content_hash", "embedding").toArrow()
+    missing = [row for row, vector in zip(rows["content_hash"], rows["embedding"], strict=True) if not vector.is_valid]
+    if missing:
+        raise InputMissingError(
+            "ITEM_VECTORS_MISSING", "histories hold items without a vector", table=names.ITEM_EMBEDDINGS, partition=f"space_id={encoder.space_id}",
+            expected="a vector for every content", got=f"{len(missing)} without, such as {missing[0]}", hint="karma item-embeddings",
+        )  # fmt: skip
+    context.places.node_files.mkdir(parents=True, exist_ok=True)
+    path, digest = ItemVectorsFile.build(context.places.node_files, rows["content_hash"], rows["embedding"], encoder.manifest.dim)
+    return ship_file(context.spark, path, digest)
+
+
+def _encoded(context: Context, ds: date, encoder: Encoder, inputs: DataFrame, token_budget: int) -> DataFrame:
+    vectors = _vectors_of(context, encoder, inputs)
+    encode = interest_udf(ship_folder(context.spark, encoder.folder, encoder.digest), vectors, token_budget=token_budget)
+    spread = inputs.repartition(context.spark.sparkContext.defaultParallelism, "user_id")
+    encoded = spread.withColumn("_e", encode("content_hashes", "event_types", "queries")).withColumn("encoded_ds", F.lit(ds))
+    return encoded.select("*", "_e.embedding", "_e.tokens", "_e.padded_tokens")
+
+
+def _observed(encoded: DataFrame, observation: Observation) -> DataFrame:
+    """Counts rows and tokens on the way; unlike an accumulator it does not count a task's retry twice."""
+    sums = [F.sum(name).alias(name) for name in ("tokens", "padded_tokens")]
+    return encoded.observe(observation, F.count(F.lit(1)).alias("encoded"), *sums)
+
+
+def _rows(context: Context, encoder: Encoder, frame: DataFrame) -> DataFrame:
+    return frame.select(
+        "user_id", "ds", F.lit(encoder.space_id).alias("space_id"), F.lit(context.run_id).alias("run_id"),
+        "encoded_ds", "fingerprint", "history_len", "last_event_time", "as_of", "embedding",
+    )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of spark-submit and ``karma interest-embeddings``."""
+
+    def body(args: InterestEmbeddingsArgs) -> int:
+        days = args.days
+        context = context_of(args, names.INTEREST_EMBEDDINGS_JOB, recompute=args.recompute)
+        return run_days(context, interest_embeddings_stage(encoder_of(context, args.encoder), args.token_budget), days)
+
+    return run_main(InterestEmbeddingsArgs, body, argv, prog="karma interest-embeddings")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""publish: take exactly the rows that passed the gate and replace the day's snapshot, in one commit (P4)."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs import upstream
+from jobs.cli import DayArgs, context_of, parse_instant, run_main
+from jobs.digests import digest_of, frame_digest
+from jobs.encoders import Encoder, encoder_of
+from jobs.errors import JobError, SupersededError
+from jobs.ledger import LedgerRow
+from jobs.stage import Context, Outcome, Stage, run_days
+from jobs.transforms.days import as_of
+from jobs.validate import staged_rows
+from schemas import names
+from schemas.contracts import CONTRACTS
+
+_IDENTITY = ("user_id", "fingerprint", "history_len", "last_event_time", "trained_until")
+"""What makes two snapshots of a day the same (P3); vectors follow from it within the promised cosine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """How a snapshot becomes readable: live from the publish job's clock, simulated from as_of plus the lag."""
+
+    mode: Literal["live", "simulated"] = "live"
+    lag: timedelta = timedelta(hours=names.DEFAULT_PUBLICATION_LAG_HOURS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishArgs(DayArgs):
+    """Publish the staged interest embeddings of a day that passed the gate."""
+
+    encoder: str | None = None
+    """Encoder version; default: the only active one."""
+    publication: Literal["live", "simulated"] | None = None
+    """Default: live for --ds, simulated for a backfill (--ds-from/--ds-to)."""
+    publication_lag_hours: float = names.DEFAULT_PUBLICATION_LAG_HOURS
+    """A simulated snapshot is readable this many hours after the end of its day."""
+
+    def how(self) -> Publication:
+        mode = self.publication or (names.SIMULATED if self.is_backfill else names.LIVE)
+        return Publication(mode=mode, lag=timedelta(hours=self.publication_lag_hours))  # type: ignore[arg-type]
+
+
+def publish_stage(encoder: Encoder, publication: Publication) -> Stage:
+    """The stage for one encoder's space."""
+    return Stage(
+        job=names.PUBLISH_JOB,
+        space_id=encoder.space_id,
+        input_digest=lambda context, ds: _input_digest(context, ds, encoder.space_id),
+        run=lambda context, ds, attempt: _run(context, ds, encoder, publication),
+    )
+
+
+def _input_digest(context: Context, ds: date, space_id: str) -> str:
+    verdict = upstream.settled(context, names.VALIDATE_JOB, ds, space_id)
+    return digest_of(names.PUBLISH_JOB, verdict.output_digest, verdict.details["staged_run_id"], verdict.versions)
+
+
+def _run(context: Context, ds: date, encoder: Encoder, publication: Publication) -> Outcome:
+    verdict = upstream.settled(context, names.VALIDATE_JOB, ds, encoder.space_id)
+    _refuse_superseded(context, ds, encoder.space_id, verdict)
+    staged = _judged_rows(context, ds, encoder.space_id, verdict)
+    snapshot = _snapshot(context, ds, encoder, publication, staged)
+    standing = context.tables.read_where(names.INTEREST_EMBEDDINGS, {"ds": ds, "space_id": encoder.space_id})
+    count, digest = frame_digest(snapshot, _IDENTITY)
+    facts = {"publication": publication.mode, "staged_run_id": verdict.details["staged_run_id"]}
+    if not context.recompute:
+        published, standing_digest = frame_digest(standing, _IDENTITY)
+        if published and standing_digest == digest:
+            return Outcome(status=names.UNCHANGED, output_digest=digest, counts={"rows": count}, details=facts)
+        _refuse_simulated_over_live(standing, publication, ds)
+    version = context.tables.replace(snapshot, names.INTEREST_EMBEDDINGS, {"ds": ds, "space_id": encoder.space_id})
+    return Outcome(output_digest=digest, counts={"rows": count}, versions={names.INTEREST_EMBEDDINGS: version}, details=facts)
+
+
+def _refuse_superseded(context: Context, ds: date, space_id: str, verdict: LedgerRow) -> None:
+    """Raises SupersededError where a newer staging of this day began after the one that was judged."""
+    stagings = [row for row in context.ledger.rows(names.INTEREST_EMBEDDINGS_JOB, space_id, until=ds) if row.ds == ds]
+    newest = [row for row in stagings if row.status in (names.STARTED, names.DONE)][-1]
+    judged = verdict.details["staged_run_id"], verdict.versions[names.INTEREST_EMBEDDINGS_STAGED]
+    if newest.status != names.DONE or (newest.details["staged_run_id"], newest.versions[names.INTEREST_EMBEDDINGS_STAGED]) != judged:
+        raise SupersededError(
+            "SUPERSEDED", "a newer attempt at this day has begun", table=names.INTEREST_EMBEDDINGS, partition=f"ds={ds}, space_id={space_id}",
+            expected=f"run {judged[0]}", got=f"run {newest.run_id} (attempt {newest.attempt}, {newest.status})", hint="validate the newer staging",
+        )  # fmt: skip
+
+
+def _judged_rows(context: Context, ds: date, space_id: str, verdict: LedgerRow) -> DataFrame:
+    """The staged rows that the verdict names. Raises JobError where their number is not the judged one."""
+    staged = staged_rows(context, ds, space_id, verdict)
+    rows = staged.count()
+    if rows != verdict.counts["rows"]:
+        raise JobError(
+            "STAGED_ROWS_CHANGED", "the staged rows are not those that passed the gate", table=names.INTEREST_EMBEDDINGS_STAGED,
+            partition=f"ds={ds}, space_id={space_id}", expected=verdict.counts["rows"], got=rows, hint="run interest-embeddings again",
+        )  # fmt: skip
+    return staged
+
+
+def _snapshot(context: Context, ds: date, encoder: Encoder, publication: Publication, staged: DataFrame) -> DataFrame:
+    available_at = context.run_at if publication.mode == names.LIVE else as_of(ds) + publication.lag
+    trained_until = parse_instant(encoder.manifest.trained_until, "trained_until")
+    facts = {
+        "created_at": F.lit(context.run_at),
+        "available_at": F.lit(available_at),
+        "trained_until": F.lit(trained_until),
+        "publication": F.lit(publication.mode),
+    }
+    return staged.withColumns(facts).select(*CONTRACTS[names.INTEREST_EMBEDDINGS].names)
+
+
+def _refuse_simulated_over_live(standing: DataFrame, publication: Publication, ds: date) -> None:
+    if publication.mode == names.SIMULATED and not standing.where(F.col("publication") == names.LIVE).isEmpty():
+        raise JobError(
+            "LIVE_STANDS", "a simulated publication does not replace a live one", table=names.INTEREST_EMBEDDINGS, partition=f"ds={ds}",
+            expected="no live snapshot", got="a live snapshot with other rows", hint="--recompute, or --publication live",
+        )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of spark-submit and ``karma publish``."""
+
+    def body(args: PublishArgs) -> int:
+        days = args.days
+        context = context_of(args, names.PUBLISH_JOB, recompute=args.recompute)
+        return run_days(context, publish_stage(encoder_of(context, args.encoder), args.how()), days)
+
+    return run_main(PublishArgs, body, argv, prog="karma publish")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

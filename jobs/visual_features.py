@@ -1,0 +1,106 @@
+"""visual-features: frozen features of the images that landed with a day's items; an image is encoded once."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs import upstream
+from jobs.cli import DayArgs, context_of, run_main
+from jobs.digests import digest_of
+from jobs.encoders import active_encoders
+from jobs.landing import read_images
+from jobs.quarantine import replace_quarantine
+from jobs.stage import Context, Outcome, Stage, run_days
+from karma.vision import load_vision_encoder
+from schemas import names
+from udfs.visual_udf import visual_udf
+
+CODE_VERSION = "1"
+DEFAULT_VISION = "efficientnet-lite0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisualFeaturesArgs(DayArgs):
+    """Encode the images of a day that have no features yet."""
+
+    vision: tuple[str, ...] = ()
+    """Vision encoders; default: those of the active encoders, else efficientnet-lite0."""
+
+
+def visual_features_stage(vision: Sequence[str] = ()) -> Stage:
+    """The stage, for the vision encoders named, or else those of the active encoders."""
+    return Stage(
+        job=names.VISUAL_FEATURES_JOB,
+        input_digest=lambda context, ds: _input_digest(context, ds, vision),
+        run=lambda context, ds, attempt: _run(context, ds, vision),
+    )
+
+
+def _specs(context: Context, vision: Sequence[str]) -> list[str]:
+    used = {encoder.manifest.vision_spec for encoder in active_encoders(context)}
+    return sorted(set(vision) or used or {DEFAULT_VISION})
+
+
+def _input_digest(context: Context, ds: date, vision: Sequence[str]) -> str:
+    digests = [load_vision_encoder(spec).digest for spec in _specs(context, vision)]
+    return digest_of(names.VISUAL_FEATURES_JOB, CODE_VERSION, digests, upstream.settled(context, names.INGEST_ITEMS_JOB, ds).output_digest)
+
+
+def _run(context: Context, ds: date, vision: Sequence[str]) -> Outcome:
+    images = read_images(context, ds)
+    counts: dict[str, int] = {}
+    encoded = [_encode(context, ds, spec, images, counts) for spec in _specs(context, vision)]
+    landed = upstream.settled(context, names.INGEST_ITEMS_JOB, ds).output_digest
+    return Outcome(output_digest=digest_of(encoded, landed), counts=counts, details={"vision": ",".join(encoded)})
+
+
+def _encode(context: Context, ds: date, spec: str, images: DataFrame, counts: dict[str, int]) -> str:
+    """Encode the new images with ``spec`` and append them; its digest. An undecodable image goes to quarantine."""
+    digest = load_vision_encoder(spec).digest
+    known = context.tables.read_where(names.VISUAL_FEATURES, {"vision_digest": digest}).select("image_sha256")
+    new = images.join(known, "image_sha256", "left_anti").repartition(context.spark.sparkContext.defaultParallelism)
+    rows = new.select("image_sha256", F.lit(digest).alias("vision_digest"), visual_udf(spec)("image").alias("_v"))
+    rows = rows.select("image_sha256", "vision_digest", "_v.features", "_v.reason").persist()
+    try:
+        tally = {bool(row["bad"]): row["count"] for row in rows.groupBy(F.col("reason").isNotNull().alias("bad")).count().collect()}
+        counts["encoded"] = counts.get("encoded", 0) + tally.get(False, 0)
+        counts["quarantined"] = counts.get("quarantined", 0) + tally.get(True, 0)
+        if tally.get(False):
+            good = rows.where(F.col("reason").isNull()).select("image_sha256", "vision_digest", "features")
+            context.tables.insert_new(good, names.VISUAL_FEATURES, {"vision_digest": digest})
+        replace_quarantine(context, _refused(rows, ds, context.run_id), names.VISUAL_FEATURES_JOB, names.VISUAL_FEATURES, ds, tally.get(True, 0))
+    finally:
+        rows.unpersist()
+    return digest
+
+
+def _refused(rows: DataFrame, ds: date, run_id: str) -> DataFrame:
+    return rows.where(F.col("reason").isNotNull()).select(
+        F.lit(names.VISUAL_FEATURES_JOB).alias("job"),
+        F.lit(names.VISUAL_FEATURES).alias("table"),
+        F.lit(ds).alias("ds"),
+        F.col("image_sha256").alias("source_file"),
+        F.lit(0).cast("bigint").alias("row_number"),
+        "reason",
+        F.lit(run_id).alias("run_id"),
+        F.to_json(F.struct("image_sha256", "vision_digest")).alias("row"),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of spark-submit and ``karma visual-features``."""
+
+    def body(args: VisualFeaturesArgs) -> int:
+        days = args.days
+        context = context_of(args, names.VISUAL_FEATURES_JOB, recompute=args.recompute)
+        return run_days(context, visual_features_stage(args.vision), days)
+
+    return run_main(VisualFeaturesArgs, body, argv, prog="karma visual-features")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
