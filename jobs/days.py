@@ -1,0 +1,66 @@
+"""days: one line a day from the ledger, holes included."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.cli import DayArgs, RootArgs, context_of, run_main
+from jobs.ledger import Ledger, LedgerRow
+from schemas import names
+
+_GLOBAL_JOBS = (
+    names.INGEST_EVENTS_JOB, names.INGEST_ITEMS_JOB, names.INGEST_IMPRESSIONS_JOB, names.VISUAL_FEATURES_JOB, names.USER_HISTORIES_JOB,
+)  # fmt: skip
+_SPACE_JOBS = (
+    names.ITEM_EMBEDDINGS_JOB, names.INTEREST_EMBEDDINGS_JOB, names.VALIDATE_JOB, names.PUBLISH_JOB, names.RANKING_FEATURES_JOB,
+)  # fmt: skip
+HOLE = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaysArgs(RootArgs):
+    """Print one line a day and space from the run ledger; a job without a row shows as -."""
+
+    from_: str
+    """First day, inclusive."""
+    to: str
+    """Last day, inclusive."""
+
+
+def day_lines(ledger: Ledger, days: Sequence[date], spaces: Sequence[str]) -> list[dict[str, str]]:
+    """One dictionary a (day, space), days in order: ds, space_id and the newest status of every job, ``-`` for a hole."""
+    shared = {job: ledger.states(job, until=days[-1]) for job in _GLOBAL_JOBS}
+    lines = []
+    for space in spaces or ("",):
+        own = {job: ledger.states(job, space, until=days[-1]) for job in _SPACE_JOBS} if space else {}
+        lines += [{"ds": day.isoformat(), "space_id": space or HOLE, **_statuses({**shared, **own}, day)} for day in days]
+    return sorted(lines, key=lambda line: (line["ds"], line["space_id"]))
+
+
+def _statuses(states: Mapping[str, Mapping[date, LedgerRow]], day: date) -> dict[str, str]:
+    return {job: states[job][day].status if day in states.get(job, {}) else HOLE for job in (*_GLOBAL_JOBS, *_SPACE_JOBS)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of spark-submit and ``karma days``."""
+
+    def body(args: DaysArgs) -> int:
+        days = DayArgs(ds_from=args.from_, ds_to=args.to).days
+        context = context_of(args, "days")
+        spaces = [row["space_id"] for row in context.tables.read(names.RUN_LEDGER).select("space_id").distinct().collect() if row["space_id"]]
+        lines = day_lines(context.ledger, days, sorted(spaces))
+        table = Table(*lines[0])
+        for line in lines:
+            table.add_row(*line.values())
+        Console(width=None if sys.stdout.isatty() else 220).print(table)
+        return names.EXIT_DONE
+
+    return run_main(DaysArgs, body, argv, prog="karma days")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

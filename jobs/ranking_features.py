@@ -1,0 +1,149 @@
+"""ranking-features: the impressions of a day joined, point in time, to the published vectors of one space."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs import gate, upstream
+from jobs.cli import DayArgs, context_of, parse_instant, run_main
+from jobs.digests import digest_of, frame_digest
+from jobs.encoders import Encoder, encoder_of
+from jobs.errors import GateBlockedError, InputMissingError
+from jobs.stage import Context, Outcome, Stage, run_days
+from jobs.transforms.item_versions import versions_known
+from jobs.transforms.ranking import ranking_features
+from schemas import names
+from schemas.contracts import CONTRACTS
+
+CODE_VERSION = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinPolicy:
+    """What a join may read.
+
+    Attributes:
+        allow_trained_after: keep vectors of an encoder trained until after the impression, marked.
+        known_at: read the snapshots as the ledger says they stood at this instant, not as they stand now.
+    """
+
+    allow_trained_after: bool = False
+    known_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingFeaturesArgs(DayArgs):
+    """Join the impressions of a day to the interest vectors that were readable when they happened."""
+
+    encoder: str | None = None
+    """Encoder version, which names the space; a join never follows the champion. Default: the only active one."""
+    allow_trained_after: bool = False
+    """Keep vectors of an encoder trained until after the impression; missing_reason still says trained_after."""
+    known_at: str | None = None
+    """Read the snapshots as published by this instant (ISO 8601)."""
+
+    def policy(self) -> JoinPolicy:
+        known_at = parse_instant(self.known_at, "--known-at") if self.known_at else None
+        return JoinPolicy(allow_trained_after=self.allow_trained_after, known_at=known_at)
+
+
+def ranking_features_stage(encoder: Encoder, policy: JoinPolicy) -> Stage:
+    """The stage for one encoder's space."""
+    return Stage(
+        job=names.RANKING_FEATURES_JOB,
+        space_id=encoder.space_id,
+        input_digest=lambda context, ds: _input_digest(context, ds, encoder, policy),
+        run=lambda context, ds, attempt: _run(context, ds, encoder, policy),
+    )
+
+
+def _input_digest(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> str:
+    """A snapshot of a day after ``ds`` was not readable on ``ds``, so later days change nothing here."""
+    impressions = upstream.settled(context, names.INGEST_IMPRESSIONS_JOB, ds)
+    upstream.settled(context, names.ITEM_EMBEDDINGS_JOB, ds, encoder.space_id)
+    snapshots = upstream.outputs_until(context, names.PUBLISH_JOB, ds, encoder.space_id)
+    versions = _published_version(context, encoder.space_id, policy.known_at)
+    when = versions if policy.known_at else sorted(snapshots.items())
+    return digest_of(
+        names.RANKING_FEATURES_JOB, CODE_VERSION, encoder.digest, policy.allow_trained_after, str(policy.known_at),
+        impressions.output_digest, when, _availability(context, ds, encoder.space_id), upstream.items_digest(context, ds),
+    )  # fmt: skip
+
+
+def _availability(context: Context, ds: date, space_id: str) -> list[tuple[str, str]]:
+    snapshots = context.tables.read_where(names.INTEREST_EMBEDDINGS, {"space_id": space_id}).where(F.col("ds") <= F.lit(ds))
+    rows = snapshots.groupBy("ds").agg(F.max("available_at").alias("at")).collect()
+    return sorted((row["ds"].isoformat(), row["at"].isoformat()) for row in rows)
+
+
+def _published_version(context: Context, space_id: str, known_at: datetime | None) -> int | None:
+    """The Delta version of interest_embeddings that stood at ``known_at``, by the ledger; None means the newest.
+
+    Raises InputMissingError: nothing had been published by then.
+    """
+    if known_at is None:
+        return None
+    published = [
+        row.versions[names.INTEREST_EMBEDDINGS]
+        for row in context.ledger.rows(names.PUBLISH_JOB, space_id)
+        if row.status == names.DONE and row.at <= known_at and names.INTEREST_EMBEDDINGS in row.versions
+    ]
+    if not published:
+        raise InputMissingError(
+            "NOTHING_PUBLISHED_BY", "nothing had been published by --known-at", table=names.INTEREST_EMBEDDINGS, got=known_at.isoformat()
+        )
+    return max(published)
+
+
+def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Outcome:
+    impressions = context.tables.read_where(names.IMPRESSIONS, {"ds": ds})
+    staged = _staged(context, ds, encoder, policy, impressions)
+    verdict = gate.check_ranking_features(
+        context.spark, staged=staged, impressions=impressions, space_id=encoder.space_id, ds=ds,
+        dimension=encoder.manifest.dim, docs_dir=context.places.data_docs,
+    )  # fmt: skip
+    if not verdict.passed:
+        raise GateBlockedError(
+            "GATE_BLOCKED", verdict.failures_in_words(), table=names.RANKING_FEATURES, partition=f"ds={ds}, space_id={encoder.space_id}",
+            hint=f"Data Docs: {verdict.docs}",
+        )  # fmt: skip
+    columns = CONTRACTS[names.RANKING_FEATURES].names
+    published = staged.select(*columns)
+    count, digest = frame_digest(published, columns)
+    version = context.tables.replace(published, names.RANKING_FEATURES, {"ds": ds, "space_id": encoder.space_id})
+    missing = {row["missing_reason"] or "joined": row["count"] for row in published.groupBy("missing_reason").count().collect()}
+    counts = {"rows": count, **{name: int(number) for name, number in missing.items()}}
+    return Outcome(output_digest=digest, counts=counts, versions={names.RANKING_FEATURES: version}, details={"data_docs": str(verdict.docs)})
+
+
+def _staged(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy, impressions: DataFrame) -> DataFrame:
+    """The joined rows, staged under this run; read back at the version written."""
+    version = _published_version(context, encoder.space_id, policy.known_at)
+    space = {"space_id": encoder.space_id}
+    interests = context.tables.read_where(names.INTEREST_EMBEDDINGS, space, version=version).where(F.col("ds") <= F.lit(ds))
+    features = ranking_features(
+        impressions, interests, versions_known(context.tables.read(names.ITEMS), ds), context.tables.read_where(names.ITEM_EMBEDDINGS, space),
+        space_id=encoder.space_id, allow_trained_after=policy.allow_trained_after,
+    )  # fmt: skip
+    where = {"ds": ds, **space, "run_id": context.run_id}
+    written = context.tables.replace(features.withColumn("run_id", F.lit(context.run_id)), names.RANKING_FEATURES_STAGED, where)
+    return context.tables.read_where(names.RANKING_FEATURES_STAGED, where, version=written)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of spark-submit and ``karma ranking-features``."""
+
+    def body(args: RankingFeaturesArgs) -> int:
+        days = args.days
+        context = context_of(args, names.RANKING_FEATURES_JOB, recompute=args.recompute)
+        return run_days(context, ranking_features_stage(encoder_of(context, args.encoder), args.policy()), days)
+
+    return run_main(RankingFeaturesArgs, body, argv, prog="karma ranking-features")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""run-day: all stages of a day, or of a range of days, in one Spark session."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from jobs.cli import DayArgs, context_of, run_main
+from jobs.day import DayOptions, run_day
+from jobs.encoders import active_encoders
+from jobs.publish import Publication
+from jobs.stage import exit_code
+from schemas import names
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDayArgs(DayArgs):
+    """Run every stage of a day for every active encoder, in one session."""
+
+    publication: Literal["live", "simulated"] | None = None
+    """Default: live for --ds, simulated for a backfill (--ds-from/--ds-to)."""
+    publication_lag_hours: float = names.DEFAULT_PUBLICATION_LAG_HOURS
+    """A simulated snapshot is readable this many hours after the end of its day."""
+    n_max: int = names.DEFAULT_N_MAX
+    """Events kept a user."""
+
+    def options(self) -> DayOptions:
+        mode = self.publication or ("simulated" if self.is_backfill else "live")
+        return DayOptions(n_max=self.n_max, publication=Publication(mode=mode, lag=timedelta(hours=self.publication_lag_hours)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of spark-submit and ``karma run-day``."""
+
+    def body(args: RunDayArgs) -> int:
+        days = args.days
+        context = context_of(args, "run-day", recompute=args.recompute)
+        encoders = active_encoders(context)
+        rows = [row for ds in days for row in run_day(context, args.options(), ds, encoders)]
+        return next((exit_code(row) for row in rows if not row.settled), names.EXIT_DONE)
+
+    return run_main(RunDayArgs, body, argv, prog="karma run-day")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

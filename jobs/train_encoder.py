@@ -1,0 +1,106 @@
+"""train-encoder: events before trained_until -> training data -> karma.training -> a registered artefact."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from jobs.cli import RootArgs, context_of, parse_instant, run_main
+from jobs.digests import digest_of, frame_digest
+from jobs.encoders import Encoder, open_encoder, register
+from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
+from jobs.transforms.training import training_catalogue, training_histories, training_impressions
+from jobs.visual_features import DEFAULT_VISION
+from karma.training import TrainingConfig, train
+from karma.vision import load_vision_encoder
+from schemas import names
+
+log = logging.getLogger("karma.train")
+
+CODE_VERSION = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainEncoderArgs(RootArgs):
+    """Train an encoder on everything before an instant; an artefact of the same data and configuration is kept."""
+
+    trained_until: str
+    """Nothing at or after this instant (ISO 8601) may influence the encoder."""
+    config: Path = Path("conf/encoder/sample.toml")
+    """Training configuration."""
+    vision: str = DEFAULT_VISION
+    """Vision encoder whose features the item tower reads."""
+
+
+def train_encoder(context: Context, *, config: Path, trained_until: datetime, vision: str = DEFAULT_VISION) -> Encoder:
+    """Write the training data, train (or find the artefact of the same data and configuration) and register it."""
+    data, fingerprint = write_training_data(context, trained_until=trained_until, vision=vision)
+    log.info("training data %s (%s)", fingerprint, data)
+    folder = train(TrainingConfig.load(config), data, out=context.places.encoders, state=context.places.training)
+    encoder = open_encoder(folder)
+    register(context, encoder, {name: float(value) for name, value in encoder.manifest.metrics.items()})
+    return encoder
+
+
+def write_training_data(context: Context, *, trained_until: datetime, vision: str) -> tuple[Path, str]:
+    """``training/data/<fingerprint>/`` in the layout that karma.training reads; written once a fingerprint."""
+    vision_digest = load_vision_encoder(vision).digest
+    read = {table: context.tables.version(table) for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS, names.VISUAL_FEATURES)}
+    features = context.tables.read_where(names.VISUAL_FEATURES, {"vision_digest": vision_digest})
+    histories = training_histories(context.tables.read(names.EVENTS), trained_until).persist()
+    catalogue = training_catalogue(context.tables.read(names.ITEMS), features, trained_until).persist()
+    impressions = training_impressions(context.tables.read(names.IMPRESSIONS), trained_until)
+    digests = [frame_digest(histories, histories.columns), frame_digest(catalogue, catalogue.columns), frame_digest(impressions, impressions.columns)]
+    fingerprint = digest_of(CODE_VERSION, trained_until.isoformat(), vision_digest, digests)
+    folder = context.places.training / "data" / fingerprint[:16]
+    if not (folder / "meta.json").is_file():
+        histories.write.mode("overwrite").parquet(str(folder / "histories"))
+        impressions.write.mode("overwrite").parquet(str(folder / "impressions"))
+        catalogue.toPandas().to_parquet(folder / "catalogue.parquet", index=False)
+        meta = {
+            "trained_until": trained_until.isoformat(), "fingerprint": fingerprint, "tables": read,
+            "vision_spec": vision, "vision_digest": vision_digest,
+        }  # fmt: skip
+        (folder / "meta.json").write_text(json.dumps(meta, indent=2))  # written last: its presence says that the rest is whole
+    histories.unpersist()
+    catalogue.unpersist()
+    return folder, fingerprint
+
+
+def train_stage(config: Path, trained_until: datetime, vision: str) -> Stage:
+    """Training as a stage of the ledger; its day is the last one that it may read."""
+
+    def run(context: Context, ds: date, attempt: int) -> Outcome:
+        encoder = train_encoder(context, config=config, trained_until=trained_until, vision=vision)
+        details = {"version": encoder.version, "space_id": encoder.space_id}
+        return Outcome(output_digest=encoder.digest, details=details)
+
+    def input_digest(context: Context, ds: date) -> str:
+        versions = [context.tables.version(table) for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS, names.VISUAL_FEATURES)]
+        return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, versions)
+
+    return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)
+
+
+def last_day_before(trained_until: datetime) -> date:
+    """The last day that holds an instant before ``trained_until``."""
+    return (trained_until.astimezone(UTC) - timedelta(microseconds=1)).date()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of spark-submit and ``karma train-encoder``."""
+
+    def body(args: TrainEncoderArgs) -> int:
+        trained_until = parse_instant(args.trained_until, "--trained-until")
+        context = context_of(args, names.TRAIN_ENCODER_JOB)
+        stage = train_stage(args.config, trained_until, args.vision)
+        return exit_code(run_stage(context, stage, last_day_before(trained_until)))
+
+    return run_main(TrainEncoderArgs, body, argv, prog="karma train-encoder")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
