@@ -4,81 +4,161 @@
 of the collaborative table) and ``model.safetensors``: no pickle, no remote code, no decoder, no lm_head.
 """
 
-import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
+from karma.config import EncoderConfig
+from karma.manifest import MANIFEST, ArtefactError, Manifest, artefact_digest, file_digest, read_manifest, space_id_of
+from karma.model.backbone import backbone_from
+from karma.model.encoder import KarmaEncoder
+from karma.model_card import model_card
 from karma.serving import ServingEncoder
+from karma.text import RENDERER_VERSION
 
-MANIFEST = "manifest.json"
+__all__ = [
+    "ArtefactError",
+    "Manifest",
+    "Provenance",
+    "ServingEncoder",
+    "artefact_digest",
+    "export_encoder",
+    "load_encoder",
+    "read_manifest",
+    "verify",
+]
+
+WEIGHTS, CONFIG, ROWS, CARD = "model.safetensors", "config.json", "items.json", "README.md"
+SERVED_PREFIXES = ("backbone.", "tower.", "interest.")
 
 
-class ArtefactError(Exception):
-    """Raised when a folder is no artefact, or is not the one that was asked for: the message says which file and why."""
-
-
-class Manifest(BaseModel):
-    """What an artefact is. Two artefacts with the same ``space_id`` give vectors that may meet in one dot product.
-
-    Attributes:
-        version: name of the folder.
-        space_id: digest of all that a vector depends on (weights, tokenizer, renderer, vision, history policy, code version).
-        dim: length of every vector.
-        renderer_version: of ``karma.text``.
-        vision_digest: of the frozen vision encoder whose features the tower reads; empty where it reads none.
-        vision_spec: what ``karma.vision.load_vision_encoder`` takes; empty where there is none.
-        history_length: the encoder reads the newest this many events of a history.
-        event_types: an event type's number in ``encode_histories`` is its place here; any other type is ``len(event_types)``.
-        trained_until: ISO 8601, UTC, exclusive: nothing from this instant on influenced the weights or their choice.
-        files: sha256 (hex) of every other file in the folder, by name.
-        protocol: how the validation targets were held out.
-        training_tables: version of each source table that the training data was made from.
-        config: the encoder's architecture (``karma.config.EncoderConfig``) under "encoder", the training's under "training".
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where an encoder comes from: the manifest's fields that the weights do not tell. See ``Manifest``."""
 
     version: str
-    space_id: str
-    dim: int
-    renderer_version: str
-    vision_digest: str
-    vision_spec: str
-    history_length: int
-    event_types: tuple[str, ...]
     trained_until: str
-    files: dict[str, str]
-    metrics: dict[str, float]
     protocol: Literal["time_split", "leave_last_out"]
-    training_tables: dict[str, int]
-    config: dict[str, Any]
+    vision_spec: str = ""
+    vision_digest: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    training_tables: dict[str, int] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of an artefact folder; only its shape is checked. Raises ArtefactError."""
-    path = Path(folder) / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise ArtefactError(f"{folder} is no encoder artefact: it has no {MANIFEST}") from None
-    except ValidationError as error:
-        raise ArtefactError(f"{path} is no manifest: {error}") from None
-
-
-def artefact_digest(folder: Path) -> str:
-    """Hex sha256 of the manifest, which names the sha256 of every other file: one digest for the whole folder."""
-    return hashlib.sha256((Path(folder) / MANIFEST).read_bytes()).hexdigest()
-
-
-def load_encoder(folder: Path, expected_digest: str | None = None) -> ServingEncoder:
-    """The encoder of an artefact, in evaluation mode, after every file's digest was checked.
+def export_encoder(
+    folder: Path, model: KarmaEncoder, tokenizer: PreTrainedTokenizerBase, item_ids: Sequence[str], provenance: Provenance
+) -> Manifest:
+    """Write an artefact; the folder appears whole or not at all.
 
     Args:
-        expected_digest: what ``artefact_digest`` must give; None accepts any.
+        item_ids: ids of the collaborative rows, in their order.
+
+    Raises:
+        ArtefactError: the module holds a parameter that is not served.
+    """
+    staged = folder.with_name(f".{folder.name}.staged")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    _write_parts(staged, model, tokenizer, item_ids)
+    manifest = _manifest(staged, model, provenance)
+    (staged / CARD).write_text(model_card(manifest), encoding="utf-8")
+    manifest = manifest.model_copy(update={"files": {**manifest.files, CARD: file_digest(staged / CARD)}})
+    (staged / MANIFEST).write_text(json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    staged.rename(folder)
+    return manifest
+
+
+def _write_parts(folder: Path, model: KarmaEncoder, tokenizer: PreTrainedTokenizerBase, item_ids: Sequence[str]) -> None:
+    weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    stray = [name for name in weights if not name.startswith(SERVED_PREFIXES) or "lm_head" in name]
+    if stray:
+        raise ArtefactError(f"only {', '.join(SERVED_PREFIXES)} are served, not {', '.join(stray)}")
+    save_file(weights, folder / WEIGHTS)
+    tokenizer.save_pretrained(folder)
+    (folder / CONFIG).write_text(model.backbone.config.to_json_string(use_diff=True), encoding="utf-8")
+    (folder / ROWS).write_text(json.dumps(list(item_ids)), encoding="utf-8")
+
+
+def _manifest(folder: Path, model: KarmaEncoder, provenance: Provenance) -> Manifest:
+    """The manifest of the files in ``folder``, the model card aside (it shows the manifest, and no vector depends on it)."""
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+    encoder = model.config.model_dump(mode="json")
+    return Manifest(
+        version=provenance.version,
+        space_id=space_id_of(files, renderer_version=RENDERER_VERSION, vision_digest=provenance.vision_digest, encoder=encoder),
+        dim=model.config.dim,
+        renderer_version=RENDERER_VERSION,
+        vision_digest=provenance.vision_digest,
+        vision_spec=provenance.vision_spec,
+        history_length=model.config.history_length,
+        event_types=model.config.event_types,
+        trained_until=provenance.trained_until,
+        files=files,
+        metrics=provenance.metrics,
+        protocol=provenance.protocol,
+        training_tables=provenance.training_tables,
+        config={
+            "encoder": encoder,
+            "shape": {"features": model.features, "rows": model.rows},
+            "training": provenance.training,
+        },
+    )
+
+
+def verify(folder: Path, expected_digest: str | None = None) -> Manifest:
+    """Check every file of an artefact against its manifest, and the manifest against ``expected_digest`` where it is given.
 
     Raises:
         ArtefactError: a file is missing, was added or changed, or the digest is another one.
     """
-    raise NotImplementedError
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if expected_digest is not None and artefact_digest(folder) != expected_digest:
+        raise ArtefactError(f"{folder} has digest {artefact_digest(folder)}, expected {expected_digest}")
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {MANIFEST}
+    if found != set(manifest.files):
+        raise ArtefactError(f"{folder} and its manifest name different files: {', '.join(sorted(found ^ set(manifest.files)))}")
+    for name, digest in manifest.files.items():
+        if file_digest(folder / name) != digest:
+            raise ArtefactError(f"{folder / name} was changed: its sha256 is not the manifest's")
+    return manifest
+
+
+def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool = False) -> ServingEncoder:
+    """The encoder of an artefact, in evaluation mode, after every file's digest was checked.
+
+    Args:
+        expected_digest: what ``artefact_digest`` must give; None accepts any.
+        bf16: compute in bfloat16 where that is safe; vectors are float32 either way.
+
+    Raises:
+        ArtefactError: a file is missing, was added or changed, the digest is another one, or this code makes other vectors.
+    """
+    folder = Path(folder)
+    manifest = verify(folder, expected_digest)
+    space_id = _space_id(manifest)
+    if space_id != manifest.space_id:
+        raise ArtefactError(f"{folder} belongs to space {manifest.space_id}, but this code would make vectors of space {space_id}")
+    shape = manifest.config["shape"]
+    config = EncoderConfig.model_validate(manifest.config["encoder"])
+    backbone = backbone_from(AutoConfig.from_pretrained(folder, local_files_only=True), keep_layers=config.use_lm)
+    model = KarmaEncoder(config, backbone, features=shape["features"], rows=shape["rows"])
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    item_ids = json.loads((folder / ROWS).read_text(encoding="utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return ServingEncoder(manifest, model, tokenizer, {item_id: row for row, item_id in enumerate(item_ids)}, bf16=bf16)
+
+
+def _space_id(manifest: Manifest) -> str:
+    files = {name: digest for name, digest in manifest.files.items() if name != CARD}
+    return space_id_of(
+        files, renderer_version=RENDERER_VERSION, vision_digest=manifest.vision_digest, encoder=manifest.config["encoder"]
+    )

@@ -1,0 +1,162 @@
+"""What an encoder is and how it is trained: frozen configurations, loadable from ``conf/encoder/*.toml``."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas import names
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BackboneConfig(Config):
+    """The causal language model that reads a history, and whose token embeddings read item texts and queries.
+
+    Attributes:
+        source: hub id or folder of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
+        vocabulary: most tokens that the tokenizer made from the catalogue may have.
+        warm_up_steps: next-token steps on the catalogue's texts before training, for a model made here.
+    """
+
+    source: str | None = None
+    hidden: int = 128
+    layers: int = 2
+    heads: int = 4
+    intermediate: int = 384
+    vocabulary: int = 4096
+    warm_up_steps: int = 200
+
+
+class EncoderConfig(Config):
+    """The part that is served.
+
+    Attributes:
+        dim: length of item and interest vectors.
+        history_length: the newest events of a history that the encoder reads.
+        event_types: names in the order of their numbers.
+        use_lm, use_pool: the two paths to the interest vector; at least one.
+        use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
+        kernel_exponents: the pooling path's recency kernels start at rank^-exponent, one kernel each.
+        visual_components: principal components of the frozen image features that the tower reads.
+        max_tokens: most tokens read of an item's text or a query.
+    """
+
+    dim: int = 256
+    history_length: int = 100
+    event_types: tuple[str, ...] = names.EVENT_TYPES
+    use_lm: bool = True
+    use_pool: bool = True
+    use_collaborative: bool = True
+    use_text: bool = True
+    use_visual: bool = True
+    kernel_exponents: tuple[float, ...] = (1.0, 0.3)
+    visual_components: int = 128
+    max_tokens: int = 32
+
+    @model_validator(mode="after")
+    def _something_is_read(self) -> Self:
+        if not (self.use_lm or self.use_pool):
+            raise ValueError("both paths to the interest vector are off: set use_lm or use_pool")
+        if not (self.use_collaborative or self.use_text or self.use_visual):
+            raise ValueError("all parts of the item vector are off: set use_collaborative, use_text or use_visual")
+        return self
+
+
+class ObjectiveConfig(Config):
+    """Weights of the losses, and the decoder that only training has. A weight of 0 switches an objective off.
+
+    Attributes:
+        generation: (i) the backbone's next-token loss on the next item's text, given the history.
+        reconstruct_interest, reconstruct_item: (ii) the same text decoded from u alone; an item's text from e_i alone.
+        visual: the next item's image features from u, by mean squared error.
+        ramp_steps: the knowledge weights grow linearly from 0 over these steps, so that they do not starve the action loss.
+        prefix_tokens: tokens that the reconstruction decoder gets in place of a vector.
+    """
+
+    action: float = 1.0
+    generation: float = 0.1
+    reconstruct_interest: float = 0.1
+    reconstruct_item: float = 0.1
+    visual: float = 0.1
+    ramp_steps: int = 100
+    prefix_tokens: int = 4
+    decoder_hidden: int = 128
+    decoder_layers: int = 1
+
+
+class SoftmaxConfig(Config):
+    """The action loss's candidates.
+
+    Attributes:
+        full_up_to: corpora of at most this many items use every item as a candidate; larger ones are sampled.
+        uniform: uniform candidates beside the batch's own targets, where sampled.
+        repeats: whether an item that the user has taken may be a target again; if not, items seen so far are masked here and
+            in validation.
+        mask_window: also mask, by id, every other item that the user takes anywhere in the window (they are no true negatives).
+        temperature: where the learnt temperature starts; it stays within [0.01, 1].
+    """
+
+    full_up_to: int = 20_000
+    uniform: int = 1024
+    repeats: bool = True
+    mask_window: bool = False
+    temperature: float = Field(default=0.07, ge=0.01, le=1.0)
+
+
+class TrainingConfig(Config):
+    """One training run. The artefact's name is ``name`` and 12 hex digits of the data's fingerprint and of this.
+
+    Attributes:
+        ties: "strict": a target is strictly later than the events that predict it; "in_order": ties count in their order.
+        held_out_users: share of users whose last target is held out to choose the best checkpoint.
+        windows, positions: histories a step, and positions with an action loss in each.
+        event_dropout, collaborative_dropout: shares of events left out of a history, of items left without their collaborative part.
+        collaborative_noise: length of the random vector added to the collaborative start (helps where items repeat).
+        rate_collaborative, rate_residual, rate_backbone: factors on ``learning_rate``.
+        clip: most that the gradient norm may be, for the encoder and for the decoders separately.
+        patience: validations without a better one before the run ends.
+        max_seconds: no step begins later than this after the start of training; such a run is not reproducible.
+        precision: "auto" takes bf16 where the processor computes in it.
+    """
+
+    name: str = "karma"
+    seed: int = 0
+    encoder: EncoderConfig = EncoderConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    objectives: ObjectiveConfig = ObjectiveConfig()
+    softmax: SoftmaxConfig = SoftmaxConfig()
+    protocol: Literal["time_split", "leave_last_out"] = "time_split"
+    ties: Literal["strict", "in_order"] = "strict"
+    held_out_users: float = Field(default=0.5, gt=0, le=1)
+    steps: int = 500
+    windows: int = 32
+    positions: int = 16
+    event_dropout: float = 0.1
+    collaborative_dropout: float = 0.1
+    collaborative_noise: float = 0.0
+    learning_rate: float = 1e-3
+    rate_collaborative: float = 0.5
+    rate_residual: float = 0.2
+    rate_backbone: float = 1.0
+    weight_decay: float = 0.01
+    learning_warm_up: int = 50
+    clip: float = 1.0
+    validate_every: int = 50
+    patience: int = 5
+    max_seconds: float | None = None
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+
+    @model_validator(mode="after")
+    def _objectives_have_what_they_train(self) -> Self:
+        if self.objectives.generation and not self.encoder.use_lm:
+            raise ValueError("objectives.generation trains the language model, but encoder.use_lm is false")
+        return self
+
+
+def load_config(path: Path) -> TrainingConfig:
+    """The training configuration of a TOML file. Raises pydantic.ValidationError, naming the field, for an unknown or bad one."""
+    return TrainingConfig.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))

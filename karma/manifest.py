@@ -1,0 +1,93 @@
+"""What an encoder artefact says about itself."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+MANIFEST = "manifest.json"
+
+ENCODER_CODE_VERSION = "1"
+"""Raised whenever the same weights would give other vectors; a golden-vector test guards it."""
+
+
+class ArtefactError(Exception):
+    """Raised when a folder is no artefact, or is not the one that was asked for: the message says which file and why."""
+
+
+class Manifest(BaseModel):
+    """What an artefact is. Two artefacts with the same ``space_id`` give vectors that may meet in one dot product.
+
+    Attributes:
+        version: name of the folder.
+        space_id: digest of all that a vector depends on (``space_id_of``).
+        dim: length of every vector.
+        renderer_version: of ``karma.text``.
+        vision_digest: of the frozen vision encoder whose features the tower reads; empty where it reads none.
+        vision_spec: what ``karma.vision.load_vision_encoder`` takes; empty where there is none.
+        history_length: the encoder reads the newest this many events of a history.
+        event_types: an event type's number in ``encode_histories`` is its place here; any other type is ``len(event_types)``.
+        trained_until: ISO 8601, UTC, exclusive: nothing from this instant on influenced the weights or their choice.
+        files: sha256 (hex) of every other file in the folder, by name.
+        protocol: how the validation targets were held out.
+        training_tables: version of each source table that the training data was made from.
+        config: the encoder's architecture under "encoder", its sizes under "shape", the training's configuration under "training".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    space_id: str
+    dim: int
+    renderer_version: str
+    vision_digest: str
+    vision_spec: str
+    history_length: int
+    event_types: tuple[str, ...]
+    trained_until: str
+    files: dict[str, str]
+    metrics: dict[str, float]
+    protocol: Literal["time_split", "leave_last_out"]
+    training_tables: dict[str, int]
+    config: dict[str, Any]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of an artefact folder; only its shape is checked. Raises ArtefactError."""
+    path = Path(folder) / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArtefactError(f"{folder} is no encoder artefact: it has no {MANIFEST}") from None
+    except ValidationError as error:
+        raise ArtefactError(f"{path} is no manifest: {error}") from None
+
+
+def artefact_digest(folder: Path) -> str:
+    """Hex sha256 of the manifest, which names the sha256 of every other file: one digest for the whole folder. Raises ArtefactError."""
+    read_manifest(folder)
+    return file_digest(Path(folder) / MANIFEST)
+
+
+def file_digest(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def value_digest(*values: object) -> str:
+    """Hex sha256 of values that JSON can hold; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def space_id_of(
+    files: dict[str, str], *, renderer_version: str, vision_digest: str, encoder: dict[str, Any], code_version: str = ENCODER_CODE_VERSION
+) -> str:
+    """16 hex digits of all that a vector depends on.
+
+    Weights, tokenizer, model config and collaborative rows by ``files``; history policy (length, event types), pooling, dimension
+    by ``encoder``; ties are in the order (event_time, event_id) and every vector is L2-normalised, which the code version covers.
+    """
+    return value_digest(files, renderer_version, vision_digest, encoder, "l2", "event_time,event_id", code_version)[:16]

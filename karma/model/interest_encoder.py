@@ -1,0 +1,87 @@
+"""From a history to one interest vector: a language model over continuous tokens, beside a pooling path.
+
+Shapes: b histories, t events, p positions read out, d dimensions, w width of the language model.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from karma.config import EncoderConfig
+from karma.model.backbone import Backbone
+from karma.model.item_tower import INITIAL_SPREAD
+from karma.model.pooling import RecencyPool
+
+PADDING, ITEM, UNKNOWN_ITEM, QUERY_ONLY = 0, 1, 2, 3
+KINDS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryBatch:
+    """Histories, oldest event first, padding after the events. There is no time in them, only order.
+
+    Attributes:
+        items: float [b, t, d], the item's vector; zeros where ``kinds`` is not ITEM.
+        kinds: int64 [b, t], one of PADDING, ITEM, UNKNOWN_ITEM, QUERY_ONLY.
+        event_types: int64 [b, t].
+        query_tokens: float [b, t, w], pooled token embeddings of the event's query; zeros where it has none.
+        query_vectors: float [b, t, d], the same query in the items' space.
+        has_query: bool [b, t].
+    """
+
+    items: Tensor
+    kinds: Tensor
+    event_types: Tensor
+    query_tokens: Tensor
+    query_vectors: Tensor
+    has_query: Tensor
+
+
+class InterestEncoder(nn.Module):
+    """``u = normalise(base + pool + W h)``: h is the language model's state, pool the recency path; either may be off.
+
+    Beside a pooling path W starts at zero: a residual of ordinary random size would destroy the pool's start.
+    Source: KARMA (arXiv 2603.22779), interest state after the last event; the pooling path is this project's deviation.
+    """
+
+    def __init__(self, config: EncoderConfig, width: int) -> None:
+        super().__init__()
+        self.base = nn.Parameter(torch.randn(config.dim) * INITIAL_SPREAD)
+        self.pool = RecencyPool(config.dim, config.history_length, config.kernel_exponents) if config.use_pool else None
+        self.residual: nn.Linear | None = None
+        if config.use_lm:
+            self.item_input = nn.Linear(config.dim, width, bias=False)
+            self.query_input = nn.Linear(width, width, bias=False)
+            self.kinds = nn.Embedding(KINDS, width)
+            self.event_types = nn.Embedding(len(config.event_types) + 1, width)
+            self.residual = nn.Linear(width, config.dim, bias=False)
+            for table in (self.kinds, self.event_types):
+                nn.init.normal_(table.weight, std=INITIAL_SPREAD)
+            if self.pool is not None:
+                nn.init.zeros_(self.residual.weight)
+
+    def tokens(self, batch: HistoryBatch) -> Tensor:
+        """The tokens that the language model reads, one an event: [b, t, w]."""
+        return (
+            self.item_input(batch.items)
+            + self.query_input(batch.query_tokens)
+            + self.kinds(batch.kinds)
+            + self.event_types(batch.event_types)
+        )
+
+    def combine(self, batch: HistoryBatch, states: Tensor | None, positions: Tensor) -> Tensor:
+        """Interest vectors at ``positions`` [b, p] from the language model's states [b, >= t, w]: float32 [b, p, d], unit rows."""
+        total = self.base.expand(*positions.shape, -1)
+        if self.pool is not None:
+            total = total + self.pool(batch.items, batch.kinds == ITEM, batch.query_vectors, batch.has_query, positions)
+        if self.residual is not None and states is not None:
+            read = states.gather(1, positions[:, :, None].expand(-1, -1, states.shape[-1]))
+            total = total + self.residual(read)
+        return F.normalize(total.float(), dim=-1)
+
+    def forward(self, batch: HistoryBatch, backbone: Backbone, positions: Tensor) -> Tensor:
+        """Interest vectors at ``positions`` int64 [b, p] (each below its history's length): float32 [b, p, d], unit rows."""
+        states = backbone(self.tokens(batch)) if self.residual is not None else None
+        return self.combine(batch, states, positions)

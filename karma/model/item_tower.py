@@ -1,0 +1,72 @@
+"""The item tower: title and image, and where there is one the item's collaborative row, to one unit vector.
+
+Shapes: n items, d dimensions, w width of the text embedding, f frozen image features, c principal components of them.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from karma.config import EncoderConfig
+
+INITIAL_SPREAD = 0.02
+"""Standard deviation of a fresh projection: content starts as a small correction of the collaborative part."""
+
+
+class ItemTower(nn.Module):
+    """``e_i = normalise(b_i id_i + W_t text_i + W_v visual_i + c)``; b_i is 0 where an item has no row, or it was dropped.
+
+    Source: the continuous-token interface of KARMA (arXiv 2603.22779); the additive form with a dropped collaborative
+    part follows DropoutNet (Volkovs et al., 2017). An item without an image has a learnt vector in the place of W_v visual_i.
+    """
+
+    visual_mean: Tensor
+    visual_basis: Tensor
+
+    def __init__(self, config: EncoderConfig, *, text_width: int, features: int, rows: int) -> None:
+        super().__init__()
+        components = min(config.visual_components, features) if config.use_visual else 0
+        self.text = nn.Linear(text_width, config.dim, bias=False) if config.use_text else None
+        self.visual = nn.Linear(components, config.dim, bias=False) if components else None
+        self.no_visual = nn.Parameter(torch.zeros(config.dim)) if components else None
+        self.collaborative = nn.Embedding(rows, config.dim) if config.use_collaborative and rows else None
+        self.bias = nn.Parameter(torch.zeros(config.dim))
+        self.register_buffer("visual_mean", torch.zeros(features if components else 0))
+        self.register_buffer("visual_basis", torch.zeros(features if components else 0, components))
+        for layer in (self.text, self.visual):
+            if layer is not None:
+                nn.init.normal_(layer.weight, std=INITIAL_SPREAD if self.collaborative is not None else text_width**-0.5)
+
+    def reduce(self, features: Tensor) -> Tensor:
+        """Frozen features [n, f] to their principal components [n, c]; [n, 0] where the tower reads no image."""
+        if self.visual is None:
+            return features.new_zeros(len(features), 0)
+        return (features - self.visual_mean) @ self.visual_basis
+
+    def forward(self, text: Tensor, components: Tensor, has_visual: Tensor, rows: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Unit vectors of items.
+
+        Args:
+            text: float [n, w], pooled token embeddings of the rendered text.
+            components: float [n, c], from ``reduce``; not read where ``has_visual`` is False.
+            has_visual: bool [n].
+            rows: int64 [n], collaborative row, -1 where the item has none.
+            keep: bool [n], False where the collaborative part is dropped (training); None keeps all.
+
+        Returns: float32 [n, d].
+        """
+        total = self.bias.expand(len(rows), -1)
+        if self.text is not None:
+            total = total + self.text(text)
+        if self.visual is not None and self.no_visual is not None:
+            total = total + torch.where(has_visual[:, None], self.visual(components), self.no_visual)
+        if self.collaborative is not None:
+            known = rows >= 0 if keep is None else (rows >= 0) & keep
+            total = total + self.collaborative(rows.clamp(min=0)) * known[:, None]
+        return F.normalize(total.float(), dim=-1)
+
+    def text_vector(self, text: Tensor) -> Tensor:
+        """Pooled texts [n, w] of queries in the items' space [n, d], unit length; zeros where the text or the text part is missing."""
+        if self.text is None:
+            return text.new_zeros(len(text), len(self.bias))
+        return F.normalize(self.text(text).float(), dim=-1)

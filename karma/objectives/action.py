@@ -1,0 +1,70 @@
+"""Action: pick the next item out of many by the cosine with the interest vector.
+
+Shapes: n rows, d dimensions, c candidates.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 1.0
+
+
+class Temperature(nn.Module):
+    """A learnt temperature, kept within [0.01, 1]. ``forward`` returns 1 / tau."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(start)))
+
+    def forward(self) -> Tensor:
+        return self.log_scale.clamp(-math.log(HIGHEST_TEMPERATURE), -math.log(LOWEST_TEMPERATURE)).exp()
+
+
+def info_nce(
+    interests: Tensor,
+    candidates: Tensor,
+    target: Tensor,
+    scale: Tensor | float,
+    *,
+    log_q: Tensor | None = None,
+    masked: Tensor | None = None,
+) -> Tensor:
+    """Mean cross-entropy of the target among the candidates.
+
+    ``L = mean_r -log( exp(s_rt) / sum_{j not masked for r} exp(s_rj) )`` with ``s_rj = scale <u_r, e_j> - log Q(j)``.
+
+    Args:
+        interests: float [n, d], unit rows.
+        candidates: float [c, d], unit rows, each item once.
+        target: int64 [n], column of each row's next item.
+        scale: 1 / temperature.
+        log_q: float [c], log of the expected number of times that sampling draws candidate j; None where every item is a
+            candidate (full softmax).
+        masked: bool [n, c], True where a candidate is not a negative of the row (the user takes it, by id). The target is never masked.
+
+    Returns: a scalar, in nats. 0 rows give 0.
+
+    Source: InfoNCE (van den Oord et al., 2018); logQ correction, Yi et al. (RecSys 2019). Masks are by id, never by similarity:
+    a similarity mask would hide a collapse.
+    """
+    logits = (interests @ candidates.T).float() * scale
+    if log_q is not None:
+        logits = logits - log_q
+    if masked is not None:
+        own = F.one_hot(target, logits.shape[1]).bool()
+        logits = logits.masked_fill(masked & ~own, float("-inf"))
+    return F.cross_entropy(logits, target, reduction="sum") / max(1, len(target))
+
+
+def sampling_log_q(popularity: Tensor, *, batch_targets: int, uniform: int, corpus: int) -> Tensor:
+    """log of the expected number of draws of an item into the candidates: ``log(B p_j + K / corpus)``.
+
+    Args:
+        popularity: float [c], share p_j of item j among training targets (events before the cut).
+        batch_targets: B, targets in the batch, each a draw by popularity.
+        uniform: K, uniform draws from a corpus of ``corpus`` items.
+    """
+    return torch.log(batch_targets * popularity + uniform / corpus)
