@@ -50,9 +50,7 @@ def hit_rate(ranks: npt.NDArray[np.int64], k: int, corpus_size: int) -> float | 
     return float(np.mean(ranks <= k))
 
 
-def _check_scores(
-    scores: npt.NDArray[np.float32], target: npt.NDArray[np.int64], masked: npt.NDArray[np.bool_] | None
-) -> None:
+def _check_scores(scores: npt.NDArray[np.float32], target: npt.NDArray[np.int64], masked: npt.NDArray[np.bool_] | None) -> None:
     if scores.ndim != 2 or target.shape != scores.shape[:1]:
         raise ValueError(f"scores must be [n, items] and target [n], got {scores.shape} and {target.shape}")
     if scores.dtype not in (np.float32, np.float64):

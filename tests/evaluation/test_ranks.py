@@ -36,7 +36,8 @@ def test_equals_a_count_by_hand(scores: np.ndarray, data: st.DataObject) -> None
     masked = data.draw(hnp.arrays(bool, scores.shape))
 
     expected = [
-        1 + sum(1 for j in range(items) if j != target[i] and not masked[i, j] and scores[i, j] >= scores[i, target[i]]) for i in range(rows)
+        1 + sum(1 for j in range(items) if j != target[i] and not masked[i, j] and scores[i, j] >= scores[i, target[i]])
+        for i in range(rows)
     ]
 
     assert rank_of_target(scores, target, masked).tolist() == expected
