@@ -147,7 +147,8 @@ def _own_items(data: HeldOut, users: Items) -> Scores:
     newest = _rows(
         [(data.histories[user][-OWN_EVENTS:], np.ones(len(data.histories[user][-OWN_EVENTS:]))) for user in users], data.corpus_size
     )
-    return data.counts[users].toarray() + 0.3 * (newest.toarray() > 0)
+    scores: Scores = data.counts[users].toarray() + 0.3 * (newest.toarray() > 0)
+    return scores
 
 
 def _recent(data: HeldOut, users: Items, events: int) -> sp.csr_matrix:
@@ -166,4 +167,5 @@ def _rows(rows: Sequence[tuple[Items, npt.NDArray[np.float64]]], columns: int) -
 
 def _to_one(scores: Scores) -> Scores:
     """Each row divided by its maximum."""
-    return scores / (scores.max(axis=1, keepdims=True) + _TINY)
+    scaled: Scores = scores / (scores.max(axis=1, keepdims=True) + _TINY)
+    return scaled

@@ -162,7 +162,7 @@ def _columns_of(targets: Sequence[str], place: Mapping[str, int]) -> Longs:
 def _seen(histories: Sequence[History], place: Mapping[str, int]) -> npt.NDArray[np.bool_]:
     seen = np.zeros((len(histories), len(place)), bool)
     for row, history in enumerate(histories):
-        seen[row, [place[item] for item in history.item_ids if item in place]] = True
+        seen[row, [place[item] for item in history.item_ids if item is not None and item in place]] = True
     return seen
 
 

@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 CUTOFFS = (10, 50, 200)
 
+Scores = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
-def rank_of_target(
-    scores: npt.NDArray[np.float32], target: npt.NDArray[np.int64], masked: npt.NDArray[np.bool_] | None = None
-) -> npt.NDArray[np.int64]:
+
+def rank_of_target(scores: Scores, target: npt.NDArray[np.int64], masked: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
     """Rank of each row's target, counted from 1, with ties broken pessimistically.
 
     rank = 1 + number of *other* candidates that are not masked and whose score is at least the target's. A NaN never helps: it
@@ -34,7 +34,8 @@ def rank_of_target(
     if masked is not None:
         ahead &= ~masked
     ahead[rows, target] = False
-    return 1 + np.count_nonzero(ahead, axis=1).astype(np.int64)
+    ranks: npt.NDArray[np.int64] = 1 + np.count_nonzero(ahead, axis=1).astype(np.int64)
+    return ranks
 
 
 def hit_rate(ranks: npt.NDArray[np.int64], k: int, corpus_size: int) -> float | None:
@@ -50,7 +51,7 @@ def hit_rate(ranks: npt.NDArray[np.int64], k: int, corpus_size: int) -> float | 
     return float(np.mean(ranks <= k))
 
 
-def _check_scores(scores: npt.NDArray[np.float32], target: npt.NDArray[np.int64], masked: npt.NDArray[np.bool_] | None) -> None:
+def _check_scores(scores: Scores, target: npt.NDArray[np.int64], masked: npt.NDArray[np.bool_] | None) -> None:
     if scores.ndim != 2 or target.shape != scores.shape[:1]:
         raise ValueError(f"scores must be [n, items] and target [n], got {scores.shape} and {target.shape}")
     if scores.dtype not in (np.float32, np.float64):
