@@ -156,7 +156,7 @@ class TrainingConfig(Config):
             raise ValueError("objectives.generation trains the language model, but encoder.use_lm is false")
         return self
 
-
-def load_config(path: Path) -> TrainingConfig:
-    """The training configuration of a TOML file. Raises pydantic.ValidationError, naming the field, for an unknown or bad one."""
-    return TrainingConfig.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The configuration of a TOML file. Raises pydantic.ValidationError, naming the field, for an unknown or bad one."""
+        return cls.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))

@@ -49,6 +49,11 @@ class ServingEncoder:
     def dim(self) -> int:
         return self.manifest.dim
 
+    @property
+    def history_length(self) -> int:
+        """The newest events of a history that ``encode_histories`` reads."""
+        return self.manifest.history_length
+
     def event_type_ids(self, event_types: Sequence[str]) -> list[int]:
         """The numbers of event types, as ``encode_histories`` takes them; a type that training did not name has one of its own."""
         return [self._event_types.get(name, len(self._event_types)) for name in event_types]

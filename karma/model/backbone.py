@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForCausalLM, LlamaConfig, PretrainedConfig
+from transformers import AutoModel, AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel
 
 from karma.tokenizer import TokenBag
 
@@ -16,16 +16,16 @@ class Backbone(nn.Module):
     Without its layers only the embeddings are kept: they still read item texts and queries.
     """
 
-    def __init__(self, model: nn.Module, *, keep_layers: bool = True) -> None:
+    def __init__(self, model: PreTrainedModel, *, keep_layers: bool = True) -> None:
         super().__init__()
-        embeddings = model.get_input_embeddings()  # type: ignore[operator]
-        self.config: PretrainedConfig = model.config  # type: ignore[assignment]
+        embeddings = model.get_input_embeddings()
+        self.config: PretrainedConfig = model.config
         self.model = model if keep_layers else None
         self._embeddings = None if keep_layers else embeddings
 
     @property
     def embeddings(self) -> nn.Embedding:
-        found = self._embeddings if self.model is None else self.model.get_input_embeddings()  # type: ignore[operator]
+        found = self._embeddings if self.model is None else self.model.get_input_embeddings()
         assert isinstance(found, nn.Embedding)
         return found
 
@@ -49,14 +49,14 @@ class Backbone(nn.Module):
         return states
 
 
-def small_llama(*, vocabulary: int, hidden: int, layers: int, heads: int, intermediate: int, end: int) -> nn.Module:
+def small_llama(*, vocabulary: int, hidden: int, layers: int, heads: int, intermediate: int, end: int) -> PreTrainedModel:
     """A Llama with random weights and a tied head, to be trained here."""
     config = LlamaConfig(
         vocab_size=vocabulary, hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=layers,
         num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=4096, tie_word_embeddings=True,
         bos_token_id=1, eos_token_id=end, pad_token_id=0,
     )  # fmt: skip
-    model: nn.Module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     return model
 
 

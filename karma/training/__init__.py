@@ -1,0 +1,7 @@
+"""From a folder of training data to an encoder artefact."""
+
+from karma.config import TrainingConfig
+from karma.training.data import TrainingDataError
+from karma.training.trainer import train
+
+__all__ = ["TrainingConfig", "TrainingDataError", "train"]

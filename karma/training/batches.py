@@ -1,0 +1,169 @@
+"""Training batches: windows of histories, the positions with a loss, and the candidates of the softmax.
+
+Shapes: b windows, t events, p positions a window, r = b * p rows, c candidates.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from karma.config import TrainingConfig
+from karma.model.interest_encoder import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
+from karma.training.data import NO_ITEM, NO_QUERY, Histories, Ints
+from karma.training.examples import NO_TARGET, Split
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Windows of histories, oldest event first, padding after the events.
+
+    Attributes:
+        events: int64 [b, t], flat event numbers; -1 in padding.
+        items: int64 [b, t], place in the catalogue; negative where the event has no known item.
+        kinds, event_types, queries: int64 [b, t]; see ``HistoryBatch``; ``queries`` is -1 for none.
+        lengths: int64 [b].
+    """
+
+    events: Ints
+    items: Ints
+    kinds: Ints
+    event_types: Ints
+    queries: Ints
+    lengths: Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Windows and what they must predict.
+
+    Attributes:
+        windows: the histories; the last event of each is a position with a loss.
+        positions: int64 [b, p], places in the window; the last column is the window's last event.
+        targets: int64 [b, p], catalogue places; NO_TARGET where a window has fewer positions.
+        candidates: int64 [c], catalogue places, ascending, each once.
+        masked: bool [r, c], True where a candidate is no negative of the row; None where nothing is masked.
+    """
+
+    windows: Windows
+    positions: Ints
+    targets: Ints
+    candidates: Ints
+    masked: Bools | None
+
+
+def windows_of(histories: Histories, events: list[Ints]) -> Windows:
+    """The rectangle of some runs of flat event numbers, each ascending within one user and not empty."""
+    lengths = np.array([len(run) for run in events], dtype=np.int64)
+    padded = np.full((len(events), int(lengths.max())), -1, dtype=np.int64)
+    for row, run in enumerate(events):
+        padded[row, : len(run)] = run
+    real = padded >= 0
+    items = np.where(real, histories.items[padded], NO_ITEM)
+    kinds = np.select([~real, items >= 0, items == NO_ITEM], [PADDING, ITEM, QUERY_ONLY], UNKNOWN_ITEM)
+    return Windows(
+        events=padded,
+        items=items,
+        kinds=kinds,
+        event_types=np.where(real, histories.event_types[padded], 0),
+        queries=np.where(real, histories.queries[padded], NO_QUERY),
+        lengths=lengths,
+    )
+
+
+def newest(histories: Histories, last: Ints, length: int) -> list[Ints]:
+    """For each event in ``last`` the run of its user's events that ends with it, at most ``length`` of them."""
+    starts = np.maximum(histories.offsets[histories.users[last]], last + 1 - length)
+    return [np.arange(start, end + 1) for start, end in zip(starts, last, strict=True)]
+
+
+def seen_so_far(histories: Histories, last: Ints, column_of: Ints, columns: int) -> Bools:
+    """True where the user took the column's item at or before the event: bool [len(last), columns].
+
+    Args:
+        column_of: int64 [catalogue], column of an item, -1 where it has none.
+    """
+    seen = np.zeros((len(last), columns), dtype=bool)
+    for row, event in enumerate(last):
+        items = histories.items[histories.offsets[histories.users[event]] : event + 1]
+        found = column_of[items[items >= 0]]
+        seen[row, found[found >= 0]] = True
+    return seen
+
+
+class BatchSampler:
+    """Draws training batches; the same seed gives the same sequence."""
+
+    def __init__(self, histories: Histories, split: Split, config: TrainingConfig, corpus: int) -> None:
+        self._histories = histories
+        self._split = split
+        self._config = config
+        self._corpus = corpus
+        self._ends = np.flatnonzero(split.targets != NO_TARGET)
+        self._random = np.random.default_rng(config.seed)
+
+    @property
+    def examples(self) -> int:
+        """Positions with a target."""
+        return len(self._ends)
+
+    def draw(self) -> Batch:
+        """One batch; windows end at positions drawn uniformly, so active users appear as often as they have targets."""
+        config = self._config
+        ends = self._random.choice(self._ends, size=config.windows)
+        runs = [self._with_dropout(run) for run in newest(self._histories, ends, config.encoder.history_length)]
+        windows = windows_of(self._histories, runs)
+        positions = np.stack([self._positions(run) for run in runs])
+        events = np.take_along_axis(windows.events, np.maximum(positions, 0), axis=1)
+        targets = np.where(positions >= 0, self._histories.items[self._split.targets[events]], NO_TARGET)
+        candidates = self._candidates(targets[targets != NO_TARGET])
+        return Batch(
+            windows=windows,
+            positions=np.maximum(positions, 0),
+            targets=targets,
+            candidates=candidates,
+            masked=self._masked(windows, events, candidates),
+        )
+
+    def _with_dropout(self, run: Ints) -> Ints:
+        kept = self._random.random(len(run)) >= self._config.event_dropout
+        kept[-1] = True
+        return run[kept]
+
+    def _positions(self, run: Ints) -> Ints:
+        """Up to ``positions`` places of the run that have a target, the last one last; -1 before them where there are fewer."""
+        eligible = np.flatnonzero(self._split.targets[run[:-1]] != NO_TARGET)
+        others = self._random.permutation(eligible)[: self._config.positions - 1]
+        chosen = np.full(self._config.positions, -1, dtype=np.int64)
+        chosen[len(chosen) - 1 - len(others) :] = [*np.sort(others), len(run) - 1]
+        return chosen
+
+    def _candidates(self, targets: Ints) -> Ints:
+        softmax = self._config.softmax
+        if self._corpus <= softmax.full_up_to:
+            return np.arange(self._corpus)
+        return np.unique(np.concatenate([targets, self._random.integers(0, self._corpus, softmax.uniform)]))
+
+    def _masked(self, windows: Windows, events: Ints, candidates: Ints) -> Bools | None:
+        """By id: what the user has seen, where no repeat is a target; with ``mask_window`` all that the window and its targets hold."""
+        softmax = self._config.softmax
+        if softmax.repeats and not softmax.mask_window:
+            return None
+        column_of = np.full(self._corpus, -1, dtype=np.int64)
+        column_of[candidates] = np.arange(len(candidates))
+        masked = np.zeros((events.size, len(candidates)), dtype=bool)
+        if not softmax.repeats:
+            masked |= seen_so_far(self._histories, events.ravel(), column_of, len(candidates))
+        if softmax.mask_window:
+            masked |= np.repeat(self._taken_in_window(windows, column_of, len(candidates)), events.shape[1], axis=0)
+        return masked
+
+    def _taken_in_window(self, windows: Windows, column_of: Ints, columns: int) -> Bools:
+        taken = np.zeros((len(windows.items), columns), dtype=bool)
+        for row, (items, events, length) in enumerate(zip(windows.items, windows.events, windows.lengths, strict=True)):
+            last = self._histories.items[self._split.targets[events[length - 1]]]
+            found = column_of[np.append(items[items >= 0], last)]
+            taken[row, found[found >= 0]] = True
+        return taken

@@ -1,0 +1,178 @@
+"""The training data folder, read into flat arrays: catalogue, histories, and what they were made from."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from karma.text import render_item, render_query
+
+Ints = npt.NDArray[np.int64]
+UNKNOWN, NO_ITEM, NO_QUERY = -1, -2, -1
+
+
+class TrainingDataError(Exception):
+    """Raised when a training data folder is not what the trainer reads: the message names the file and what is wrong in it."""
+
+
+class Meta(BaseModel):
+    """``meta.json``: trained_until (ISO 8601, exclusive), digest of the data, source table versions, and whose image features these are."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    trained_until: datetime
+    fingerprint: str
+    tables: dict[str, int] = {}
+    vision_spec: str = ""
+    vision_digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """n items: ids, rendered texts, frozen image features float32 [n, f] (zeros without an image), has_visual bool [n]."""
+
+    item_ids: list[str]
+    texts: list[str]
+    features: npt.NDArray[np.float32]
+    has_visual: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histories:
+    """All users' events, one user after the other by user_id, each oldest first.
+
+    Attributes:
+        offsets: int64 [users + 1]; user k has the events ``offsets[k]`` (inclusive) to ``offsets[k + 1]`` (exclusive).
+        users: int64 [events], number of the user.
+        times: int64 [events], microseconds since 1970 UTC; read to order targets, never by the encoder.
+        items: int64 [events], place in the catalogue, UNKNOWN or NO_ITEM.
+        event_types: int64 [events].
+        queries: int64 [events], place in ``query_texts``, or NO_QUERY.
+        query_texts: distinct rendered queries.
+    """
+
+    offsets: Ints
+    users: Ints
+    times: Ints
+    items: Ints
+    event_types: Ints
+    queries: Ints
+    query_texts: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    catalogue: Catalogue
+    histories: Histories
+    meta: Meta
+
+
+def read_meta(folder: Path) -> Meta:
+    """Raises TrainingDataError."""
+    path = Path(folder) / "meta.json"
+    try:
+        return Meta.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise TrainingDataError(f"{path} cannot be read: {error}") from None
+
+
+def read_training_data(folder: Path, event_types: Sequence[str]) -> TrainingData:
+    """Read catalogue and histories.
+
+    Args:
+        event_types: names in the order of their numbers; any other type gets the number ``len(event_types)``.
+
+    Raises:
+        TrainingDataError: a file is missing, an item occurs twice, a user's times run backwards, or an event is not before trained_until.
+    """
+    folder = Path(folder)
+    meta = read_meta(folder)
+    catalogue = _read_catalogue(folder / "catalogue.parquet")
+    histories = _read_histories(folder / "histories", catalogue.item_ids, event_types)
+    _check_times(histories, meta)
+    return TrainingData(catalogue=catalogue, histories=histories, meta=meta)
+
+
+def _read_catalogue(path: Path) -> Catalogue:
+    table = _read(path, ["item_id", "title", "category", "features"]).sort_by("item_id")
+    item_ids = table["item_id"].to_pylist()
+    if len(set(item_ids)) != len(item_ids):
+        raise TrainingDataError(f"{path} names an item twice")
+    texts = [render_item(title, category) for title, category in zip(table["title"].to_pylist(), table["category"].to_pylist(), strict=True)]
+    features, has_visual = _features(table["features"].combine_chunks(), path)
+    return Catalogue(item_ids=item_ids, texts=texts, features=features, has_visual=has_visual)
+
+
+def _features(column: pa.Array, path: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    has_visual = np.asarray(column.is_valid())
+    if not has_visual.any():
+        return np.zeros((len(column), 0), np.float32), has_visual
+    widths = pc.unique(pc.list_value_length(column.drop_null())).to_pylist()
+    if len(widths) != 1:
+        raise TrainingDataError(f"{path} has features of different widths: {widths}")
+    features = np.zeros((len(column), widths[0]), np.float32)
+    features[has_visual] = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, widths[0])
+    return features, has_visual
+
+
+def _read_histories(folder: Path, item_ids: list[str], event_types: Sequence[str]) -> Histories:
+    columns = ["event_times", "event_types", "item_ids", "queries"]
+    table = _read(folder, ["user_id", *columns]).sort_by("user_id")
+    times, types, items, queries = (table[name].combine_chunks() for name in columns)
+    lengths = pc.list_value_length(times).to_numpy(zero_copy_only=False).astype(np.int64)
+    if any(not pc.list_value_length(column).equals(pc.list_value_length(times)) for column in (types, items, queries)):
+        raise TrainingDataError(f"{folder} has a user whose arrays differ in length")
+    query_index, query_texts = _number_queries(queries.flatten())
+    return Histories(
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        users=np.repeat(np.arange(len(lengths)), lengths),
+        times=times.flatten().cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(),
+        items=_places(items.flatten(), item_ids, missing=UNKNOWN, null=NO_ITEM),
+        event_types=_places(types.flatten(), list(event_types), missing=len(event_types), null=len(event_types)),
+        queries=query_index,
+        query_texts=query_texts,
+    )
+
+
+def _places(values: pa.Array, names: list[str], *, missing: int, null: int) -> Ints:
+    """Place of each value in ``names``."""
+    found = pc.fill_null(pc.index_in(values, value_set=pa.array(names, pa.string())), missing)
+    places: Ints = pc.if_else(values.is_valid(), found, pa.scalar(null, pa.int32())).to_numpy(zero_copy_only=False).astype(np.int64)
+    return places
+
+
+def _number_queries(values: pa.Array) -> tuple[Ints, list[str]]:
+    encoded = values.dictionary_encode()
+    rendered = [render_query(text) for text in encoded.dictionary.to_pylist()]
+    texts = sorted(set(rendered) - {""})
+    number = {text: place for place, text in enumerate(texts)}
+    of_value = np.array([number.get(text, NO_QUERY) for text in rendered] + [NO_QUERY], dtype=np.int64)
+    return of_value[encoded.indices.fill_null(len(rendered)).to_numpy(zero_copy_only=False)], texts
+
+
+def _check_times(histories: Histories, meta: Meta) -> None:
+    same_user = np.diff(histories.users) == 0
+    if np.any(np.diff(histories.times)[same_user] < 0):
+        raise TrainingDataError("a user's events are not in the order of their times")
+    until = meta.trained_until if meta.trained_until.tzinfo else meta.trained_until.replace(tzinfo=UTC)
+    microseconds = round(until.timestamp() * 1_000_000)
+    if len(histories.times) and histories.times.max() >= microseconds:
+        raise TrainingDataError(f"an event is not before trained_until ({meta.trained_until.isoformat()}, exclusive)")
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        return ds.dataset(path, format="parquet").to_table(columns=columns)
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise TrainingDataError(f"{path} cannot be read: {error}") from None

@@ -1,0 +1,92 @@
+"""Which item each position of a history must predict, and which targets are held out for validation.
+
+Everything here is flat: one entry an event, all users one after the other (``karma.training.data.Histories``).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from karma.training.data import Histories, Ints
+
+NO_TARGET = -1
+FEWEST_TARGETS = 2
+
+
+def next_targets(histories: Histories, *, strict: bool, repeats: bool) -> Ints:
+    """For each event the event that it must predict, or NO_TARGET: int64 [events].
+
+    That is the same user's next event with an item of the catalogue, at a time strictly later than the position's.
+
+    Args:
+        strict: False takes events of the same time in their order.
+        repeats: False counts only the user's first event with an item as a target, so no target was seen before.
+    """
+    total = len(histories.users)
+    eligible = histories.items >= 0
+    if not repeats:
+        eligible &= _first_takes(histories)
+    after = _ends_of_ties(histories) if strict else np.arange(1, total + 1)
+    following = _next_true(eligible)[after]
+    inside = following < histories.offsets[histories.users + 1]
+    return np.where(inside, following, NO_TARGET)
+
+
+def _first_takes(histories: Histories) -> npt.NDArray[np.bool_]:
+    """True where the event is the user's first with that item."""
+    pairs = np.stack([histories.users, histories.items])
+    first = np.zeros(len(histories.users), dtype=bool)
+    first[np.unique(pairs, axis=1, return_index=True)[1]] = True
+    return first
+
+
+def _ends_of_ties(histories: Histories) -> Ints:
+    """For each event the first event after it that is another user's or has another time."""
+    total = len(histories.users)
+    changes = (np.diff(histories.users) != 0) | (np.diff(histories.times) != 0)
+    return _next_true(np.concatenate([[False], changes]))[np.arange(1, total + 1)]
+
+
+def _next_true(flags: npt.NDArray[np.bool_]) -> Ints:
+    """For each place, and for the place after the last, the first True at or after it; the length where there is none."""
+    places = np.where(flags, np.arange(len(flags)), len(flags))
+    return np.concatenate([np.minimum.accumulate(places[::-1])[::-1], [len(flags)]]).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """What is trained on and what chooses the checkpoint.
+
+    Attributes:
+        targets: int64 [events], the target event of a training position, NO_TARGET elsewhere.
+        trained: bool [events], events that training may see; of a held-out user only those before the held-out target's time.
+        held_out: int64 [users held out], the held-out target events.
+        last_seen: int64 [users held out], the last event before each.
+    """
+
+    targets: Ints
+    trained: npt.NDArray[np.bool_]
+    held_out: Ints
+    last_seen: Ints
+
+
+def split(histories: Histories, *, strict: bool, repeats: bool, share: float, seed: int) -> Split:
+    """Hold out the last target of a random ``share`` of the users who have at least FEWEST_TARGETS distinct ones."""
+    targets = next_targets(histories, strict=strict, repeats=repeats)
+    positions = np.flatnonzero(targets != NO_TARGET)
+    last = np.zeros(len(histories.offsets) - 1, dtype=np.int64)
+    np.maximum.at(last, histories.users[positions], positions)
+    distinct = np.bincount(histories.users[np.unique(targets[positions])], minlength=len(last))
+    users = np.flatnonzero(distinct >= FEWEST_TARGETS)
+    chosen = np.sort(np.random.default_rng(seed).permutation(users)[: max(1, round(share * len(users)))]) if len(users) else users
+    cut = histories.offsets[1:].copy()
+    cut[chosen] = last[chosen] + 1
+    trained = np.arange(len(targets)) < cut[histories.users]
+    usable = trained & (targets < cut[histories.users])
+    return Split(
+        targets=np.where(usable, targets, NO_TARGET),
+        trained=trained,
+        held_out=targets[last[chosen]],
+        last_seen=last[chosen],
+    )

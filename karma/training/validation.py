@@ -1,0 +1,70 @@
+"""How good the encoder is on the held-out targets, before the cut; it chooses the checkpoint and enters the manifest.
+
+Shapes: n held-out users, k items of the corpus, d dimensions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from karma.evaluation.ranks import CUTOFFS, hit_rate, rank_of_target
+from karma.model.encoder import KarmaEncoder
+from karma.training.batches import newest, seen_so_far, windows_of
+from karma.training.data import Histories, Ints
+from karma.training.examples import Split
+from karma.training.losses import history_batch, item_vectors
+from karma.training.start import CatalogueTensors
+
+USERS_AT_ONCE = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Held-out targets of ``split``; ``mask_seen`` leaves out what the user had before."""
+
+    histories: Histories
+    split: Split
+    tensors: CatalogueTensors
+    mask_seen: bool
+
+    def measure(self, model: KarmaEncoder) -> dict[str, float]:
+        """HR at the cut-offs below the corpus size and NDCG over the whole corpus; the encoder is left in training mode."""
+        model.eval()
+        with torch.inference_mode():
+            items = item_vectors(model, self.tensors, torch.arange(len(self.tensors.rows)))
+            scores = [self._scores(model, items, last) for last in self._blocks(self.split.last_seen)]
+        model.train()
+        return measures(self._ranks(scores), len(self.tensors.rows))
+
+    def popularity(self, popularity: npt.NDArray[np.float32]) -> dict[str, float]:
+        """The same measures for ranking every user by the items' shares [k] among the training targets."""
+        scores = [np.tile(popularity, (len(last), 1)) for last in self._blocks(self.split.last_seen)]
+        return measures(self._ranks(scores), len(popularity))
+
+    def _scores(self, model: KarmaEncoder, items: torch.Tensor, last: Ints) -> npt.NDArray[np.float32]:
+        windows = windows_of(self.histories, newest(self.histories, last, model.config.history_length))
+        batch = history_batch(model, self.tensors, windows, items, torch.arange(len(items)))
+        interests = model.interest(batch, model.backbone, torch.from_numpy(windows.lengths - 1)[:, None])[:, 0]
+        scores: npt.NDArray[np.float32] = (interests @ items.T).numpy()
+        return scores
+
+    def _ranks(self, scores: list[npt.NDArray[np.float32]]) -> Ints:
+        corpus = len(self.tensors.rows)
+        targets = self.histories.items[self.split.held_out]
+        ranks = [
+            rank_of_target(block, target, seen_so_far(self.histories, last, np.arange(corpus), corpus) if self.mask_seen else None)
+            for block, target, last in zip(scores, self._blocks(targets), self._blocks(self.split.last_seen), strict=True)
+        ]
+        return np.concatenate(ranks) if ranks else np.zeros(0, np.int64)
+
+    def _blocks(self, values: Ints) -> list[Ints]:
+        return [values[first : first + USERS_AT_ONCE] for first in range(0, len(values), USERS_AT_ONCE)]
+
+
+def measures(ranks: Ints, corpus: int) -> dict[str, float]:
+    """``hr@K`` and ``ndcg`` = mean of 1 / log2(1 + rank): every rank counts in it, so it chooses checkpoints with less noise than HR."""
+    rates = {f"hr@{k}": hit_rate(ranks, k, corpus) for k in CUTOFFS}
+    found = {name: rate for name, rate in rates.items() if rate is not None}
+    return {**found, "ndcg": float(np.mean(1 / np.log2(1 + ranks))) if len(ranks) else 0.0}
