@@ -38,7 +38,7 @@ class AutoModelEncoder:
 
     @cached_property
     def dim(self) -> int:
-        return self.encode([Image.new("RGB", (64, 64))]).shape[1]
+        return int(self.encode([Image.new("RGB", (64, 64))]).shape[1])
 
     def encode(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Features of n RGB pictures, float32 [n, dim]."""
@@ -54,7 +54,7 @@ class AutoModelEncoder:
 
     @cached_property
     def _processor(self) -> Any:
-        return AutoImageProcessor.from_pretrained(self._folder, backend="pil")
+        return AutoImageProcessor.from_pretrained(self._folder, backend="pil")  # type: ignore[no-untyped-call]
 
     @cached_property
     def _model(self) -> Any:
@@ -65,7 +65,7 @@ class AutoModelEncoder:
 
 def _pooled(output: Any) -> torch.Tensor:
     """[n, dim] from a model's output: [n, dim] or [n, dim, 1, 1] pooled, [n, patches, dim], or a map [n, dim, h, w]."""
-    pooled = getattr(output, "pooler_output", None)
+    pooled: torch.Tensor | None = getattr(output, "pooler_output", None)
     if pooled is not None:
         return pooled.flatten(start_dim=1)
     hidden: torch.Tensor = output.last_hidden_state

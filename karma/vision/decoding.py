@@ -67,7 +67,7 @@ def _decode(data: bytes) -> Image.Image:
         return _to_rgb(ImageOps.exif_transpose(picture))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise
-    except Exception as error:  # a decoder fed with hostile bytes raises whatever it likes
+    except Exception as error:  # noqa: BLE001  a decoder fed with hostile bytes raises whatever it likes
         raise UndecodableImageError(ImageReason.TRUNCATED, f"{picture.format}, {len(data)} bytes: {error}") from None
 
 

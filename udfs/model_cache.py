@@ -1,0 +1,58 @@
+"""One model, and one open file of vectors, for each Python worker process.
+
+Spark keeps a worker alive over many tasks, but unpickles a UDF for each: what a UDF's own closure holds is built again and again.
+What a module holds stays, so the cache lives here and the UDFs reach it by import.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from karma.artefact import load_encoder
+from karma.serving import ServingEncoder
+from karma.vision import VisionEncoder, load_vision_encoder
+from udfs.item_vectors import ItemVectorsFile
+from udfs.shipping import ShippedFile
+
+Loader = Callable[[Path, str], Any]
+"""From a path on this node and the digest it must have: checks first, loads then. A function of a module, never a lambda: it is
+part of the cache's key, and only an imported function is the same object in the next task."""
+
+
+@lru_cache(maxsize=4)
+def load_once(load: Loader, shipped: ShippedFile) -> Any:
+    """What ``load`` makes of ``shipped``; loaded by the first task of this process that asks for this digest.
+
+    The cache is small because every entry may be a model: a worker serves few encoders at a time.
+    """
+    return load(shipped.path(), shipped.digest)
+
+
+@lru_cache(maxsize=2)
+def vision_encoder_once(spec: str) -> VisionEncoder:
+    """The vision encoder that ``spec`` names, with its weights, once a process."""
+    return load_vision_encoder(spec)
+
+
+def fp32_encoder(folder: Path, digest: str) -> ServingEncoder:
+    """A ``Loader``: the artefact computing in float32. Raises karma.artefact.ArtefactError on a wrong digest."""
+    return load_encoder(folder, digest)
+
+
+def bf16_encoder(folder: Path, digest: str) -> ServingEncoder:
+    """A ``Loader``: as ``fp32_encoder``, in bfloat16 where this CPU multiplies it in hardware."""
+    return load_encoder(folder, digest, bf16=cpu_is_good_at_bf16())
+
+
+def item_vectors(path: Path, digest: str) -> ItemVectorsFile:
+    """A ``Loader``: the memory-mapped item vectors. Raises udfs.item_vectors.ItemVectorsError on a wrong digest."""
+    return ItemVectorsFile.open(path, digest)
+
+
+def cpu_is_good_at_bf16() -> bool:
+    """True with AVX-512 BF16 or AMX; elsewhere bfloat16 is emulated, and slower than float32."""
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

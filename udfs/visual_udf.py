@@ -1,0 +1,52 @@
+"""Frozen features of images, as a pandas UDF that names what it could not read."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from pyspark.sql import Column
+from pyspark.sql.functions import pandas_udf
+from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
+
+from karma.vision import UndecodableImageError, VisionEncoder, decode_image
+from udfs.model_cache import vision_encoder_once
+
+VISUAL = StructType([StructField("features", ArrayType(FloatType(), containsNull=False)), StructField("reason", StringType())])
+
+_IMAGES_AT_ONCE = 32
+
+
+def visual_udf(spec: str) -> Callable[..., Column]:
+    """A pandas UDF over (image binary): ``VISUAL``, either the features or the reason why there are none.
+
+    Args:
+        spec: what ``karma.vision.load_vision_encoder`` takes; a folder must exist on every node.
+    """
+
+    def visual(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
+        encoder = vision_encoder_once(spec)
+        for images in batches:
+            yield encode_images(encoder, images)
+
+    return pandas_udf(visual, returnType=VISUAL)  # type: ignore[call-overload, no-any-return]
+
+
+def encode_images(encoder: VisionEncoder, images: pd.Series) -> pd.DataFrame:
+    """What the UDF does to one Arrow batch. Few pictures are decoded at a time: one may take 150 MB."""
+    features: list[np.ndarray | None] = []
+    reasons: list[str | None] = []
+    for start in range(0, len(images), _IMAGES_AT_ONCE):
+        decoded = [_decoded(data) for data in images.iloc[start : start + _IMAGES_AT_ONCE]]
+        encoded = iter(encoder.encode([picture for picture in decoded if isinstance(picture, Image.Image)]))
+        features += [next(encoded) if isinstance(picture, Image.Image) else None for picture in decoded]
+        reasons += [None if isinstance(picture, Image.Image) else picture for picture in decoded]
+    return pd.DataFrame({"features": pd.Series(features, dtype=object), "reason": pd.Series(reasons, dtype=object)})
+
+
+def _decoded(data: bytes | None) -> Image.Image | str:
+    """The picture, or the reason code."""
+    try:
+        return decode_image(data)
+    except UndecodableImageError as error:
+        return str(error.reason)
