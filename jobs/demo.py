@@ -1,0 +1,149 @@
+"""demo: the whole road on the sample world: three days published, joined to impressions, and shown."""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from jobs.cli import RootArgs, context_of, run_main
+from jobs.day import DayOptions, run_day
+from jobs.encoders import Encoder, active_encoders
+from jobs.errors import JobError
+from jobs.ingest import IngestOptions, bulk_load
+from jobs.ledger import LedgerRow
+from jobs.publish import Publication
+from jobs.sample_world import World, WorldConfig, generate_world
+from jobs.showing.picture import draw_day
+from jobs.showing.printing import print_carried, print_days, print_gates, print_row, print_tables, print_user, table_of
+from jobs.showing.words import in_words, one_row
+from jobs.showing.world_figures import WorldFigures, world_figures
+from jobs.stage import Context, exit_code, run_stage
+from jobs.summary import write_summary
+from jobs.train_encoder import train_stage
+from jobs.visual_features import DEFAULT_VISION, visual_features_stage
+from schemas import names
+
+log = logging.getLogger("karma.demo")
+
+CONFIG = Path("conf/encoder/sample.toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoArgs(RootArgs):
+    """Grow a sample world, train an encoder, publish three days, join them to impressions, and show it all."""
+
+    users: int = 600
+    """Users of the world."""
+    items: int = 1000
+    """Items of the world."""
+    days: int = 3
+    """Days published."""
+    seed: int = 7
+    """Of the world."""
+    config: Path = CONFIG
+    """Training configuration of the encoder."""
+
+
+class Steps:
+    """Says what is being done, and keeps how long it took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._began = time.monotonic()
+        self._name = ""
+
+    def begin(self, name: str) -> None:
+        self.end()
+        self._name, self._began = name, time.monotonic()
+        log.info("== %s", name)
+
+    def end(self) -> None:
+        if self._name:
+            self.seconds[self._name] = round(time.monotonic() - self._began, 1)
+
+
+def run_demo(context: Context, config: WorldConfig, training: Path) -> tuple[World, Encoder, list[LedgerRow], Steps]:
+    """The main job on a sample world. Raises JobError where a stage did not settle."""
+    steps = Steps()
+    steps.begin("sample world")
+    world = generate_world(context.spark, context.places, config)
+    steps.begin("past: one bulk load")
+    rows = [row for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS) for row in bulk_load(context, table, IngestOptions(bulk=True))]
+    last_past_day = world.days[0] - timedelta(days=1)
+    rows.append(run_stage(context, visual_features_stage((DEFAULT_VISION,)), last_past_day))
+    steps.begin("encoder: trained on the past")
+    rows.append(run_stage(context, train_stage(training, world.trained_until, DEFAULT_VISION), last_past_day))
+    _refuse_unsettled(rows)
+    encoders = active_encoders(context)
+    options = DayOptions(publication=Publication(mode="simulated"))
+    shown = [rows[-2], rows[-1]]
+    for day in world.days:
+        steps.begin(f"day {day}")
+        shown += run_day(context, options, day, encoders)
+        _refuse_unsettled(shown)
+    steps.end()
+    trained = rows[-1].details["version"]
+    return world, next(encoder for encoder in encoders if encoder.version == trained), shown, steps
+
+
+def _refuse_unsettled(rows: Sequence[LedgerRow]) -> None:
+    bad = next((row for row in rows if not row.settled), None)
+    if bad is not None:
+        error = JobError("STAGE_NOT_DONE", f"{bad.job} of {bad.ds} ended as {bad.status}", got=bad.reason)
+        error.exit_code = exit_code(bad)
+        raise error
+
+
+def show(console: Console, context: Context, world: World, encoder: Encoder, rows: list[LedgerRow], seconds: dict[str, float]) -> dict[str, Any]:
+    """Measure, draw, write summary.json and print."""
+    figures = world_figures(context, encoder, world)
+    last = world.days[-1]
+    row = one_row(context, encoder, last)
+    picture = _draw(context, encoder, world, figures)
+    metrics = {"world": {"HR@50": figures.ladder, "n": figures.n, "encoder_minus_popularity": asdict(figures.above_popularity)}}
+    extra = {"encoder": encoder.version, "space_id": encoder.space_id, "picture": str(picture), "seconds": seconds}
+    summary = write_summary(context, metrics=metrics, extra=extra)
+    print_days(console, rows)
+    print_tables(console, summary["rows"], summary["quarantined"])
+    print_gates(console, summary["gates"])
+    print_carried(console, rows)
+    print_row(console, row)
+    print_user(console, in_words(context, encoder, row))
+    ladder = [(name, f"{value:.3f}") for name, value in sorted(figures.ladder.items(), key=lambda pair: -pair[1])]
+    console.print(table_of(f"HR@50 on the world's targets (n = {figures.n})", ("who", "HR@50"), ladder))
+    console.print(f"encoder minus popularity: {figures.above_popularity} (95 %, paired over users)")
+    console.print(table_of("Seconds", ("step", "s"), list(seconds.items())))
+    console.print(table_of("Where", ("what", "path"), [*summary["paths"].items(), ("picture", picture)]))
+    return summary
+
+
+def _draw(context: Context, encoder: Encoder, world: World, figures: WorldFigures) -> Path:
+    where = {"ds": world.days[-1], "space_id": encoder.space_id}
+    published = context.tables.read_where(names.INTEREST_EMBEDDINGS, where).orderBy("user_id").select("history_len", "embedding").toPandas()
+    vectors = np.stack(published.embedding.to_numpy()).astype(np.float32)
+    title = f"interest_embeddings of {world.days[-1]}, encoder {encoder.version}"
+    return draw_day(vectors, published.history_len.to_numpy(), figures.ladder, title, context.places.report / "day.png")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``make demo`` and ``karma demo``."""
+
+    def body(args: DemoArgs) -> int:
+        context = context_of(args, "demo")
+        config = WorldConfig(users=args.users, items=args.items, days=args.days, seed=args.seed)
+        world, encoder, rows, steps = run_demo(context, config, args.config)
+        show(Console(width=None if sys.stdout.isatty() else 160), context, world, encoder, rows, steps.seconds)
+        return names.EXIT_DONE
+
+    return run_main(DemoArgs, body, argv, prog="karma demo")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
