@@ -1,0 +1,85 @@
+"""Windows, positions, candidates and masks of training batches."""
+
+import numpy as np
+import pytest
+
+from karma.config import EncoderConfig, SoftmaxConfig
+from karma.model.interest_encoder import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
+from karma.training.batches import BatchSampler, newest, windows_of
+from karma.training.data import NO_ITEM, UNKNOWN
+from karma.training.examples import NO_TARGET, split
+from tests.karma.planted import tiny_config
+from tests.karma.test_examples import histories_of
+
+USERS = [[(t, item) for t, item in enumerate([0, 1, NO_ITEM, 2, UNKNOWN, 3, 1, 4])], [(t, item) for t, item in enumerate([5, 0, 2])]]
+
+
+def test_windows_hold_the_newest_events_and_their_kinds() -> None:
+    histories = histories_of(USERS)
+    windows = windows_of(histories, newest(histories, np.array([5, 9]), 4))
+    assert windows.events.tolist() == [[2, 3, 4, 5], [8, 9, -1, -1]]
+    assert windows.kinds.tolist() == [[QUERY_ONLY, ITEM, UNKNOWN_ITEM, ITEM], [ITEM, ITEM, PADDING, PADDING]]
+    assert windows.items[windows.kinds == ITEM].tolist() == [2, 3, 5, 0]
+    assert windows.lengths.tolist() == [4, 2]
+
+
+def sampler(*, softmax: SoftmaxConfig, corpus: int = 6, dropout: float = 0.0) -> BatchSampler:
+    histories = histories_of(USERS)
+    examples = split(histories, strict=True, repeats=softmax.repeats, share=0.1, seed=0)
+    encoder = EncoderConfig(dim=4, history_length=4)
+    return BatchSampler(histories, examples, tiny_config(softmax=softmax, encoder=encoder, event_dropout=dropout), corpus)
+
+
+def test_every_row_predicts_its_own_position() -> None:
+    drawn = sampler(softmax=SoftmaxConfig())
+    split_targets = drawn._split.targets
+    batch = drawn.draw()
+    items = histories_of(USERS).items
+    for window, positions, targets in zip(batch.windows.events, batch.positions, batch.targets, strict=True):
+        real = targets != NO_TARGET
+        assert real[-1]
+        assert positions[-1] == (window >= 0).sum() - 1
+        assert targets[real].tolist() == items[split_targets[window[positions[real]]]].tolist()
+        assert len(set(positions[real])) == real.sum()
+
+
+def test_dropout_keeps_the_window_s_last_event() -> None:
+    drawn = sampler(softmax=SoftmaxConfig(), dropout=0.9)
+    for _ in range(20):
+        batch = drawn.draw()
+        assert (batch.targets[:, -1] != NO_TARGET).all()
+        assert (np.diff(np.where(batch.windows.events < 0, 100, batch.windows.events), axis=1) >= 0).all()
+
+
+def test_nothing_is_masked_where_repeats_are_targets() -> None:
+    assert sampler(softmax=SoftmaxConfig(repeats=True)).draw().masked is None
+
+
+@pytest.mark.parametrize("full_up_to", [6, 5])
+def test_what_was_seen_up_to_a_position_is_masked_by_id(full_up_to: int) -> None:
+    histories = histories_of(USERS)
+    batch = sampler(softmax=SoftmaxConfig(repeats=False, full_up_to=full_up_to, uniform=3)).draw()
+    assert batch.masked is not None
+    assert np.array_equal(batch.candidates, np.unique(batch.candidates))
+    events = np.take_along_axis(batch.windows.events, batch.positions, axis=1).ravel()
+    for event, target, masked in zip(events, batch.targets.ravel(), batch.masked, strict=True):
+        user = histories.users[event]
+        seen = {int(histories.items[e]) for e in range(histories.offsets[user], event + 1)}
+        assert [bool(value) for value in masked] == [item in seen for item in batch.candidates]
+        assert target == NO_TARGET or target in batch.candidates
+        assert target not in seen
+
+
+def test_mask_window_covers_later_takes_of_the_window() -> None:
+    batch = sampler(softmax=SoftmaxConfig(repeats=True, mask_window=True)).draw()
+    assert batch.masked is not None
+    for row, (items, targets) in enumerate(zip(batch.windows.items, batch.targets, strict=True)):
+        taken = {int(item) for item in items if item >= 0} | {int(targets[-1])}
+        for masked in batch.masked[row * len(targets) : (row + 1) * len(targets)]:
+            assert set(np.flatnonzero(masked).tolist()) == taken
+
+
+def test_the_same_seed_draws_the_same_batches() -> None:
+    first, second = (sampler(softmax=SoftmaxConfig()).draw() for _ in range(2))
+    assert np.array_equal(first.windows.events, second.windows.events)
+    assert np.array_equal(first.positions, second.positions)

@@ -1,0 +1,133 @@
+"""Each objective against a loop written from its formula."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from karma.objectives.action import Temperature, info_nce, sampling_log_q
+from karma.objectives.generation import generation_loss
+from karma.objectives.reconstruction import reconstruction_loss
+from karma.objectives.visual import visual_loss
+
+ROWS, CANDIDATES, DIM, SCALE = 5, 7, 4, 3.0
+
+
+@pytest.fixture
+def random() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+def unit(*shape: int, random: torch.Generator) -> Tensor:
+    vectors = torch.randn(*shape, generator=random)
+    return vectors / vectors.norm(dim=-1, keepdim=True)
+
+
+def loop_info_nce(u: Tensor, e: Tensor, target: Tensor, log_q: Tensor, masked: Tensor) -> float:
+    total = 0.0
+    for row in range(len(u)):
+        logits = {}
+        for column in range(len(e)):
+            if column == target[row] or not masked[row, column]:
+                cosine = sum(float(a) * float(b) for a, b in zip(u[row], e[column], strict=True))
+                logits[column] = SCALE * cosine - float(log_q[column])
+        partition = sum(math.exp(value) for value in logits.values())
+        total -= math.log(math.exp(logits[int(target[row])]) / partition)
+    return total / len(u)
+
+
+def test_info_nce_with_log_q_and_masks(random: torch.Generator) -> None:
+    u, e = unit(ROWS, DIM, random=random), unit(CANDIDATES, DIM, random=random)
+    target = torch.randint(CANDIDATES, (ROWS,), generator=random)
+    log_q = torch.randn(CANDIDATES, generator=random)
+    masked = torch.rand(ROWS, CANDIDATES, generator=random) < 0.4
+    masked[0] = True
+    expected = loop_info_nce(u, e, target, log_q, masked)
+    assert info_nce(u, e, target, SCALE, log_q=log_q, masked=masked).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_info_nce_without_correction_or_mask(random: torch.Generator) -> None:
+    u, e = unit(ROWS, DIM, random=random), unit(CANDIDATES, DIM, random=random)
+    target = torch.tensor([0, 1, 2, 3, 3])
+    expected = loop_info_nce(u, e, target, torch.zeros(CANDIDATES), torch.zeros(ROWS, CANDIDATES, dtype=torch.bool))
+    assert info_nce(u, e, target, SCALE).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_row_whose_negatives_are_all_masked_has_no_loss(random: torch.Generator) -> None:
+    u, e = unit(1, DIM, random=random), unit(CANDIDATES, DIM, random=random)
+    masked = torch.ones(1, CANDIDATES, dtype=torch.bool)
+    assert info_nce(u, e, torch.tensor([2]), SCALE, masked=masked).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_info_nce_of_no_rows_is_zero_and_has_a_gradient() -> None:
+    u = torch.zeros(0, DIM, requires_grad=True)
+    loss = info_nce(u, torch.eye(DIM), torch.zeros(0, dtype=torch.int64), SCALE)
+    loss.backward()
+    assert loss.item() == 0.0
+
+
+def test_sampling_log_q_counts_expected_draws() -> None:
+    popularity = torch.tensor([0.5, 0.0])
+    expected = [math.log(8 * 0.5 + 10 / 100), math.log(10 / 100)]
+    assert sampling_log_q(popularity, batch_targets=8, uniform=10, corpus=100).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_sampled_candidates_with_log_q_estimate_the_full_partition(random: torch.Generator) -> None:
+    """Averaged over many samples, the corrected sum of exponentials is that of the whole corpus."""
+    corpus, uniform = 50, 10
+    scores = torch.randn(corpus, generator=random)
+    sums = []
+    for _ in range(4000):
+        drawn = torch.randint(corpus, (uniform,), generator=random)
+        log_q = sampling_log_q(torch.zeros(uniform), batch_targets=0, uniform=uniform, corpus=corpus)
+        sums.append((scores[drawn] - log_q).exp().sum())
+    assert torch.stack(sums).mean().item() == pytest.approx(scores.exp().sum().item(), rel=0.02)
+
+
+@pytest.mark.parametrize(("start", "inverse"), [(0.07, 1 / 0.07), (0.001, 100.0), (5.0, 1.0)])
+def test_temperature_stays_within_its_bounds(start: float, inverse: float) -> None:
+    assert Temperature(start)().item() == pytest.approx(inverse, rel=1e-5)
+
+
+def loop_cross_entropy(states: Tensor, first: list[int], head: Tensor, tokens: Tensor, mask: Tensor) -> float:
+    total, count = 0.0, 0
+    for row in range(len(tokens)):
+        for step in range(tokens.shape[1]):
+            if mask[row, step]:
+                logits = [float(head[word] @ states[row, first[row] + step]) for word in range(len(head))]
+                total += math.log(sum(math.exp(value) for value in logits)) - logits[int(tokens[row, step])]
+                count += 1
+    return total / count
+
+
+def test_generation_reads_from_the_end_of_each_history(random: torch.Generator) -> None:
+    states, head = torch.randn(3, 9, 4, generator=random), torch.randn(6, 4, generator=random)
+    tokens = torch.randint(6, (3, 3), generator=random)
+    mask = torch.tensor([[True, True, True], [True, False, False], [True, True, False]])
+    first = [5, 0, 6]
+    expected = loop_cross_entropy(states, first, head, tokens, mask)
+    assert generation_loss(states, torch.tensor(first), head, tokens, mask).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_reconstruction_reads_from_the_last_prefix_token(random: torch.Generator) -> None:
+    states, head = torch.randn(2, 3 + 4, 5, generator=random), torch.randn(6, 5, generator=random)
+    tokens = torch.randint(6, (2, 4), generator=random)
+    mask = torch.tensor([[True, True, True, True], [True, True, False, False]])
+    expected = loop_cross_entropy(states, [2, 2], head, tokens, mask)
+    assert reconstruction_loss(states, 3, head, tokens, mask).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_no_text_at_all_is_no_loss() -> None:
+    states = torch.ones(2, 4, 3, requires_grad=True)
+    loss = reconstruction_loss(states, 1, torch.ones(5, 3), torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.bool))
+    loss.backward()
+    assert loss.item() == 0.0
+
+
+def test_visual_loss_counts_only_rows_with_an_image() -> None:
+    predicted = torch.tensor([[1.0, 2.0], [0.0, 0.0], [3.0, 3.0]])
+    features = torch.tensor([[0.0, 0.0], [9.0, 9.0], [3.0, 1.0]])
+    expected = (1**2 + 2**2 + 0**2 + 2**2) / (2 * 2)
+    assert visual_loss(predicted, features, torch.tensor([True, False, True])).item() == pytest.approx(expected)
+    assert visual_loss(predicted, features, torch.zeros(3, dtype=torch.bool)).item() == 0.0
