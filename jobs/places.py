@@ -50,3 +50,12 @@ class Places:
     @property
     def report(self) -> Path:
         return Path(self.root) / "report"
+
+    @property
+    def summary(self) -> Path:
+        """What the command left, as JSON: rows per table, gate verdicts, metrics, places."""
+        return Path(self.root) / "summary.json"
+
+    def landing_bulk(self, table: str) -> Path:
+        """Where a whole history lands at once, in place of one folder a day."""
+        return Path(self.landing) / table / "bulk"

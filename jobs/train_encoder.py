@@ -5,14 +5,16 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
+
+from pyspark.sql import DataFrame
 
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, open_encoder, register
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
-from jobs.transforms.training import training_catalogue, training_histories, training_impressions
+from jobs.transforms.training import last_day_before, training_catalogue, training_histories, training_impressions
 from jobs.visual_features import DEFAULT_VISION
 from karma.training import TrainingConfig, train
 from karma.vision import load_vision_encoder
@@ -39,20 +41,25 @@ def train_encoder(context: Context, *, config: Path, trained_until: datetime, vi
     """Write the training data, train (or find the artefact of the same data and configuration) and register it."""
     data, fingerprint = write_training_data(context, trained_until=trained_until, vision=vision)
     log.info("training data %s (%s)", fingerprint, data)
-    folder = train(TrainingConfig.load(config), data, out=context.places.encoders, state=context.places.training)
+    by_time = TrainingConfig.load(config).model_copy(update={"protocol": "time_split"})
+    folder = train(by_time, data, out=context.places.encoders, state=context.places.training)
     encoder = open_encoder(folder)
     register(context, encoder, {name: float(value) for name, value in encoder.manifest.metrics.items()})
     return encoder
 
 
-def write_training_data(context: Context, *, trained_until: datetime, vision: str) -> tuple[Path, str]:
-    """``training/data/<fingerprint>/`` in the layout that karma.training reads; written once a fingerprint."""
+def write_training_data(context: Context, *, trained_until: datetime, vision: str, events: DataFrame | None = None) -> tuple[Path, str]:
+    """``training/data/<fingerprint>/`` in the layout that karma.training reads; written once a fingerprint.
+
+    ``events`` stand in for the table's where some are held out; impressions, which could show those, are then left out.
+    """
     vision_digest = load_vision_encoder(vision).digest
     read = {table: context.tables.version(table) for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS, names.VISUAL_FEATURES)}
     features = context.tables.read_where(names.VISUAL_FEATURES, {"vision_digest": vision_digest})
-    histories = training_histories(context.tables.read(names.EVENTS), trained_until).persist()
+    histories = training_histories(context.tables.read(names.EVENTS) if events is None else events, trained_until).persist()
     catalogue = training_catalogue(context.tables.read(names.ITEMS), features, trained_until).persist()
     impressions = training_impressions(context.tables.read(names.IMPRESSIONS), trained_until)
+    impressions = impressions if events is None else impressions.limit(0)
     digests = [frame_digest(histories, histories.columns), frame_digest(catalogue, catalogue.columns), frame_digest(impressions, impressions.columns)]
     fingerprint = digest_of(CODE_VERSION, trained_until.isoformat(), vision_digest, digests)
     folder = context.places.training / "data" / fingerprint[:16]
@@ -83,11 +90,6 @@ def train_stage(config: Path, trained_until: datetime, vision: str) -> Stage:
         return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, versions)
 
     return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)
-
-
-def last_day_before(trained_until: datetime) -> date:
-    """The last day that holds an instant before ``trained_until``."""
-    return (trained_until.astimezone(UTC) - timedelta(microseconds=1)).date()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

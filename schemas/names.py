@@ -32,6 +32,8 @@ VALIDATE_JOB = "validate"
 PUBLISH_JOB = "publish"
 RANKING_FEATURES_JOB = "ranking-features"
 TRAIN_ENCODER_JOB = "train-encoder"
+LEAVE_LAST_OUT_JOB = "leave-last-out"
+OWN_DATA_JOB = "own-data"
 
 # Exit codes of every job.
 EXIT_DONE = 0

@@ -1,6 +1,6 @@
 """What the trainer reads: histories, catalogue and impressions from before ``trained_until``, and nothing after it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -9,13 +9,17 @@ from jobs.transforms.histories import distinct_events
 from jobs.transforms.item_versions import current_versions
 
 
+def last_day_before(trained_until: datetime) -> date:
+    """The last day (UTC) that holds an instant before ``trained_until``."""
+    return (trained_until.astimezone(UTC) - timedelta(microseconds=1)).date()
+
+
 def training_histories(events: DataFrame, trained_until: datetime) -> DataFrame:
     """All events of each user with ``event_time < trained_until`` that had arrived by then, oldest first.
 
     Returns user_id and the parallel arrays event_times, event_types, item_ids, queries, in the order (event_time, event_id).
     """
-    last_ds = (trained_until.astimezone(UTC) - timedelta(microseconds=1)).date()
-    known = events.where((F.col("ds") <= F.lit(last_ds)) & (F.col("event_time") < F.lit(trained_until)))
+    known = events.where((F.col("ds") <= F.lit(last_day_before(trained_until))) & (F.col("event_time") < F.lit(trained_until)))
     fields = ("event_time", "event_id", "event_type", "item_id", "query")
     gathered = distinct_events(known).groupBy("user_id").agg(F.sort_array(F.collect_list(F.struct(*fields))).alias("_h"))
     return gathered.select(
@@ -29,13 +33,13 @@ def training_histories(events: DataFrame, trained_until: datetime) -> DataFrame:
 
 def training_catalogue(items: DataFrame, visual_features: DataFrame, trained_until: datetime) -> DataFrame:
     """One row an item as of ``trained_until`` (exclusive): item_id, content_hash, title, category, features (null without)."""
-    last_ds = (trained_until.astimezone(UTC) - timedelta(microseconds=1)).date()
     known = items.where(F.col("valid_from") < F.lit(trained_until))
-    current = current_versions(known, last_ds)
+    current = current_versions(known, last_day_before(trained_until))
     joined = current.join(visual_features.select("image_sha256", "features"), "image_sha256", "left")
     return joined.select("item_id", "content_hash", "title", "category", "features").orderBy("item_id")
 
 
 def training_impressions(impressions: DataFrame, trained_until: datetime) -> DataFrame:
-    """Impressions from before ``trained_until``: user_id, impression_time, item_id, clicked."""
-    return impressions.where(F.col("impression_time") < F.lit(trained_until)).select("user_id", "impression_time", "item_id", "clicked")
+    """Impressions from before ``trained_until`` that had arrived by then: user_id, impression_time, item_id, clicked."""
+    known = impressions.where((F.col("ds") <= F.lit(last_day_before(trained_until))) & (F.col("impression_time") < F.lit(trained_until)))
+    return known.select("user_id", "impression_time", "item_id", "clicked")
