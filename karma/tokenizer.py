@@ -42,8 +42,8 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_toke
     """The first ``max_tokens`` tokens of each text, without special tokens; an empty text has none."""
     if not texts:
         return []
-    encoded = tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=max_tokens)
-    return [list(ids) for ids in encoded["input_ids"]]
+    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return [list(ids[:max_tokens]) for ids in encoded]  # cut here: truncation=True would change the tokenizer, and with it the space
 
 
 def bag_of(ids: Sequence[Sequence[int]]) -> TokenBag:

@@ -164,7 +164,8 @@ class Run:
         self.optimiser.zero_grad()
         torch.stack(weighted).sum().backward()
         for part in (learner.model, learner.decoders):
-            nn.utils.clip_grad_norm_(part.parameters(), config.clip)
+            if parameters := list(part.parameters()):
+                nn.utils.clip_grad_norm_(parameters, config.clip)
         self.optimiser.step()
         return {name: loss.item() for name, loss in losses.items()}
 

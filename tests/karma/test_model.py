@@ -1,0 +1,132 @@
+"""The model's parts against loops, and the vector that guards ENCODER_CODE_VERSION."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from karma.config import EncoderConfig
+from karma.manifest import ENCODER_CODE_VERSION, Manifest
+from karma.model.backbone import Backbone, small_llama
+from karma.model.encoder import KarmaEncoder
+from karma.model.item_tower import ItemTower
+from karma.model.pooling import RecencyPool
+from karma.serving import ITEM, QUERY_ONLY, UNKNOWN_ITEM, ServingEncoder
+from karma.tokenizer import train_tokenizer
+
+
+def loop_pool(pool: RecencyPool, items: Tensor, has_item: Tensor, queries: Tensor, has_query: Tensor, position: int) -> Tensor:
+    """One history, one position: item lags count items, query lags count events."""
+    total = torch.zeros(items.shape[1])
+    for gate, kernel in zip(pool.gates, pool.kernels, strict=True):
+        newest_first = [items[event] for event in range(position, -1, -1) if has_item[event]]
+        mean = sum((float(kernel[lag]) * vector for lag, vector in enumerate(newest_first[: len(kernel)])), torch.zeros(items.shape[1]))
+        total = total + gate * mean / mean.norm().clamp(min=1e-12)
+    asked = torch.zeros(items.shape[1])
+    for lag, event in enumerate(range(position, -1, -1)):
+        if has_query[event] and lag < len(pool.query_kernel):
+            asked = asked + float(pool.query_kernel[lag]) * queries[event]
+    return total + pool.query_gate * asked / asked.norm().clamp(min=1e-12)
+
+
+def test_pooling_equals_a_loop() -> None:
+    torch.manual_seed(0)
+    pool = RecencyPool(dim=3, length=4, exponents=(1.0, 0.3))
+    for parameter in pool.requires_grad_(False).parameters():
+        parameter.normal_()
+    items, queries = torch.randn(2, 7, 3), torch.randn(2, 7, 3)
+    has_item, has_query = torch.rand(2, 7) < 0.6, torch.rand(2, 7) < 0.4
+    has_item[1, :3] = has_query[1, :3] = False
+    positions = torch.tensor([[6, 3], [2, 5]])
+    pooled = pool(items, has_item, queries, has_query, positions)
+    for row in range(2):
+        for place, position in enumerate(positions[row].tolist()):
+            expected = loop_pool(pool, items[row], has_item[row], queries[row], has_query[row], position)
+            assert torch.allclose(pooled[row, place], expected, atol=1e-5)
+    assert not pooled[1, 0].any()
+
+
+def test_kernels_start_as_the_recipe_s() -> None:
+    pool = RecencyPool(dim=2, length=3, exponents=(1.0, 0.3))
+    assert pool.kernels.tolist() == [pytest.approx([1, 1 / 2, 1 / 3]), pytest.approx([1, 2**-0.3, 3**-0.3])]
+
+
+def tower() -> ItemTower:
+    torch.manual_seed(1)
+    made = ItemTower(EncoderConfig(dim=4, visual_components=2), text_width=3, features=5, rows=2)
+    for parameter in made.parameters():
+        parameter.data.normal_()
+    made.visual_mean.normal_()
+    made.visual_basis.normal_()
+    return made
+
+
+def test_item_vectors_are_the_normalised_sum_of_their_parts() -> None:
+    made = tower()
+    text, features = torch.randn(4, 3), torch.randn(4, 5)
+    has_visual, rows, keep = torch.tensor([True, False, True, True]), torch.tensor([1, 0, -1, 0]), torch.tensor([True, True, True, False])
+    found = made(text, made.reduce(features), has_visual, rows, keep)
+    for item in range(4):
+        picture = made.visual.weight @ (made.visual_basis.T @ (features[item] - made.visual_mean)) if has_visual[item] else made.no_visual
+        collaborative = made.collaborative.weight[rows[item]] if rows[item] >= 0 and keep[item] else 0.0
+        total = made.bias + made.text.weight @ text[item] + picture + collaborative
+        assert torch.allclose(found[item], total / total.norm(), atol=1e-5)
+
+
+def test_the_residual_starts_at_zero_beside_a_pool_only() -> None:
+    llama = small_llama(vocabulary=20, hidden=8, layers=1, heads=2, intermediate=8, end=2)
+    sizes = {"features": 0, "rows": 0}
+    beside = KarmaEncoder(EncoderConfig(dim=4, use_visual=False), Backbone(llama.base_model), **sizes)
+    alone = KarmaEncoder(EncoderConfig(dim=4, use_visual=False, use_pool=False), Backbone(llama.base_model), **sizes)
+    assert not beside.interest.residual.weight.any()
+    assert alone.interest.residual.weight.any()
+
+
+def test_without_the_language_model_only_its_embeddings_are_kept() -> None:
+    llama = small_llama(vocabulary=20, hidden=8, layers=1, heads=2, intermediate=8, end=2)
+    encoder = KarmaEncoder(EncoderConfig(dim=4, use_lm=False), Backbone(llama.base_model, keep_layers=False), features=0, rows=0)
+    assert [name for name in encoder.state_dict() if name.startswith("backbone")] == ["backbone._embeddings.weight"]
+
+
+def test_an_encoder_that_reads_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="use_lm or use_pool"):
+        EncoderConfig(use_lm=False, use_pool=False)
+    with pytest.raises(ValueError, match="all parts"):
+        EncoderConfig(use_collaborative=False, use_text=False, use_visual=False)
+
+
+GOLDEN_VERSION = "1"
+GOLDEN_ITEM = [
+    0.820047, 0.170081, -0.154018, -0.524284,
+    0.185249, 0.536700, 0.656724, 0.496335,
+    0.025116, 0.666478, 0.679842, 0.304944,
+]  # fmt: skip
+GOLDEN_INTEREST = [-0.738145, -0.620309, -0.217699, 0.151548]
+
+
+def golden_encoder() -> ServingEncoder:
+    """Weights from a formula, so that no random generator's version matters."""
+    tokenizer = train_tokenizer(["red hat", "blue coat"], 280)
+    llama = small_llama(vocabulary=len(tokenizer), hidden=8, layers=1, heads=2, intermediate=8, end=2)
+    model = KarmaEncoder(EncoderConfig(dim=4, history_length=6, visual_components=2), Backbone(llama.base_model), features=3, rows=2)
+    for number, (name, tensor) in enumerate(sorted(model.state_dict().items())):
+        offset = 1.0 if "norm" in name else 0.0
+        tensor.copy_(offset + 0.5 * torch.sin(torch.arange(tensor.numel()) * 0.7 + number).view(tensor.shape))
+    manifest = Manifest(
+        version="golden", space_id="", dim=4, renderer_version="1", vision_digest="", vision_spec="", history_length=6,
+        event_types=("query", "click"), trained_until="", files={}, metrics={}, protocol="time_split", training_tables={}, config={},
+    )  # fmt: skip
+    return ServingEncoder(manifest, model, tokenizer, {"a": 0, "b": 1})
+
+
+def test_golden_vectors_guard_the_encoder_code_version() -> None:
+    """A change of these vectors needs a new ENCODER_CODE_VERSION: the same weights then make another space."""
+    encoder = golden_encoder()
+    visual, has_visual = np.array([[1, 2, 3], [0, 0, 0], [3, 1, 2]], np.float32), np.array([True, False, True])
+    items = encoder.encode_items(["a", "cold", "b"], ["red hat", "blue coat", "[no title]"], visual, has_visual)
+    vectors = np.stack([items[0], 0 * items[0], items[2], 0 * items[0], items[1]])[None]
+    kinds = np.array([[ITEM, QUERY_ONLY, ITEM, UNKNOWN_ITEM, ITEM]])
+    interest = encoder.encode_histories(vectors, kinds, np.array([[1, 0, 1, 1, 2]]), [[None, "Red  Hat", None, None, "coat"]])
+    assert ENCODER_CODE_VERSION == GOLDEN_VERSION
+    assert items.ravel().tolist() == pytest.approx(GOLDEN_ITEM, abs=1e-5)
+    assert interest.ravel().tolist() == pytest.approx(GOLDEN_INTEREST, abs=1e-5)

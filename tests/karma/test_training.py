@@ -1,0 +1,195 @@
+"""Training: the data folder, the collaborative start, and a planted world whose two groups must be found."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from pydantic import ValidationError
+
+from karma.artefact import artefact_digest
+from karma.config import EncoderConfig, ObjectiveConfig, SoftmaxConfig, TrainingConfig
+from karma.training import TrainingDataError, train
+from karma.training.collaborative import collaborative_start, items_taken
+from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_training_data
+from karma.training.losses import appended, queries_of
+from karma.training.trainer import Run, rate_at
+from tests.karma.conftest import Planted
+from tests.karma.planted import EVENTS, FEATURES, USERS, group_of, tiny_config, write_world
+from tests.karma.test_examples import histories_of
+
+CONFIGURATIONS = Path(__file__).parents[2] / "conf" / "encoder"
+
+
+def test_the_planted_groups_are_found(planted: Planted) -> None:
+    """Nearest items and interests stay within the group, cold items included."""
+    catalogue = read_training_data(planted.data, planted.config.encoder.event_types).catalogue
+    encoder = planted.encoder
+    items = encoder.encode_items(catalogue.item_ids, catalogue.texts, catalogue.features, catalogue.has_visual)
+    groups = np.array([group_of(item_id) for item_id in catalogue.item_ids])
+    similar = items @ items.T - 2 * np.eye(len(items))
+    assert np.mean(groups[similar.argmax(axis=1)] == groups) == 1.0
+    for group in (0, 1):
+        history = items[groups == group][None, :3]
+        interest = encoder.encode_histories(history, np.ones((1, 3), np.int64), np.ones((1, 3), np.int64), [[None] * 3])
+        scores = (interest @ items.T)[0]
+        assert scores[groups == group].min() > scores[groups != group].max()
+
+
+def test_training_beats_popularity_and_says_so(planted: Planted) -> None:
+    metrics = planted.encoder.manifest.metrics
+    assert metrics["hr@10"] > metrics["popularity_hr@10"] + 0.3
+    assert metrics["ndcg"] > metrics["popularity_ndcg"] + 0.1
+
+
+def test_all_objectives_fall(planted: Planted) -> None:
+    run = Run.of(planted.config, read_training_data(planted.data, planted.config.encoder.event_types), progress=False)
+    first = run._step(1)
+    assert set(first) == {"action", "generation", "reconstruct_interest", "reconstruct_item", "visual"}
+    for step in range(2, 40):
+        last = run._step(step)
+    assert all(last[name] < first[name] for name in first)
+
+
+def test_the_same_data_and_configuration_are_trained_once(planted: Planted, caplog: pytest.LogCaptureFixture) -> None:
+    before = artefact_digest(planted.folder), planted.folder.stat().st_mtime_ns
+    assert train(planted.config, planted.data, planted.folder.parent, progress=False) == planted.folder
+    assert (artefact_digest(planted.folder), planted.folder.stat().st_mtime_ns) == before
+
+
+def test_a_damaged_artefact_is_trained_again_to_the_same_bytes(planted: Planted, tmp_path: Path) -> None:
+    config = planted.config.model_copy(update={"steps": 3, "validate_every": 3})
+    folder = train(config, planted.data, tmp_path / "encoders", progress=False)
+    digest = artefact_digest(folder)
+    (folder / "model.safetensors").write_bytes(b"torn")
+    assert train(config, planted.data, tmp_path / "encoders", progress=False) == folder
+    assert artefact_digest(folder) == digest
+
+
+SWITCHED_OFF = ObjectiveConfig(generation=0, reconstruct_interest=0, reconstruct_item=0, visual=0)
+ARMS = {
+    "action alone": {"objectives": SWITCHED_OFF},
+    "pool alone": {"objectives": SWITCHED_OFF, "encoder": EncoderConfig(dim=8, history_length=8, use_lm=False)},
+    "language model alone": {"encoder": EncoderConfig(dim=8, history_length=8, use_pool=False)},
+    "content alone": {"encoder": EncoderConfig(dim=8, history_length=8, use_collaborative=False)},
+    "no content": {"encoder": EncoderConfig(dim=8, history_length=8, use_text=False, use_visual=False)},
+    "sampled softmax": {"softmax": SoftmaxConfig(full_up_to=0, uniform=8, mask_window=True)},
+    "ties in order": {"ties": "in_order"},
+    "bf16": {"precision": "bf16"},
+}
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_trains(arm: str, planted: Planted) -> None:
+    config = tiny_config(**ARMS[arm], steps=6, validate_every=3)
+    run = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False)
+    run.fit(progress=False)
+    assert [row["step"] for row in run.log] == [3, 6]
+    assert all(np.isfinite(value) for row in run.log for value in row.values())
+
+
+def test_generation_without_a_language_model_is_refused() -> None:
+    with pytest.raises(ValidationError, match="use_lm is false"):
+        tiny_config(encoder=EncoderConfig(use_lm=False))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGURATIONS.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_configurations_load(path: Path) -> None:
+    assert TrainingConfig.load(path).steps > 0
+
+
+def test_a_mistyped_setting_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("stepps = 3")
+    with pytest.raises(ValidationError, match="stepps"):
+        TrainingConfig.load(tmp_path / "bad.toml")
+
+
+def test_the_data_folder_is_read_as_it_stands(planted: Planted) -> None:
+    read = read_training_data(planted.data, ("click",))
+    assert read.histories.offsets.tolist() == [user * (EVENTS + 1) for user in range(USERS + 1)]
+    first = slice(0, EVENTS + 1)
+    assert read.histories.items[first][0] == NO_ITEM
+    assert (read.histories.items[first][1:] >= 0).all()
+    assert read.histories.event_types[first].tolist() == [1] + [0] * EVENTS
+    assert read.histories.query_texts == ["blue", "red"]
+    assert read.histories.queries[first].tolist() == [1] + [NO_QUERY] * EVENTS
+    assert read.catalogue.features.shape == (40, FEATURES)
+    assert read.catalogue.has_visual.sum() == 26
+
+
+def rewritten(data: Path, target: Path, **columns: list[object]) -> Path:
+    """The first user's row with other arrays."""
+    folder = write_world(target)
+    path = folder / "histories" / "part-0.parquet"
+    table = pq.read_table(path).slice(0, 1)
+    for name, value in columns.items():
+        index = table.schema.get_field_index(name)
+        table = table.set_column(index, table.schema.field(index), [[value]])
+    pq.write_table(table, path)
+    return folder
+
+
+def test_an_item_outside_the_catalogue_is_unknown(planted: Planted, tmp_path: Path) -> None:
+    folder = rewritten(planted.data, tmp_path / "data", item_ids=["nowhere"] + [None] * EVENTS)
+    items = read_training_data(folder, ("click",)).histories.items
+    assert items.tolist() == [UNKNOWN] + [NO_ITEM] * EVENTS
+
+
+def test_events_out_of_order_or_after_the_cut_are_refused(planted: Planted, tmp_path: Path) -> None:
+    times = pq.read_table(planted.data / "histories").column("event_times")[0].as_py()
+    with pytest.raises(TrainingDataError, match="order"):
+        read_training_data(rewritten(planted.data, tmp_path / "order", event_times=times[::-1]), ("click",))
+    folder = write_world(tmp_path / "cut")
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps({**meta, "trained_until": times[-1].isoformat()}))
+    with pytest.raises(TrainingDataError, match="not before trained_until"):
+        read_training_data(folder, ("click",))
+    with pytest.raises(TrainingDataError, match=r"meta\.json"):
+        read_training_data(tmp_path, ("click",))
+
+
+def test_the_collaborative_start_factorises_the_co_occurrence() -> None:
+    """At full rank the unnormalised Gram matrix is the documented one: a loop over users and pairs of items."""
+    taken = [[0, 1, 2], [0, 1], [2, 4], [4, 2, 2], [1]]
+    histories = histories_of([[(time, item) for time, item in enumerate(items)] for items in taken])
+    rows = items_taken(histories, np.ones(len(histories.users), bool))
+    assert rows.tolist() == [0, 1, 2, 4]
+    gram = np.zeros((5, 5))
+    for items in taken:
+        for first in set(items):
+            for second in set(items):
+                gram[first, second] += 1 / np.log2(2 + len(set(items)))
+    gram = gram[np.ix_(rows, rows)]
+    gram /= np.sqrt(np.outer(np.diag(gram), np.diag(gram)))
+    start = collaborative_start(histories, np.ones(len(histories.users), bool), rows, dim=8, noise=0.0, seed=0)
+    assert start @ start.T == pytest.approx(gram, abs=1e-5)
+
+
+def test_noise_moves_the_collaborative_start_but_keeps_unit_rows() -> None:
+    histories = histories_of([[(0, 0), (1, 1)], [(0, 1), (1, 2)]])
+    rows = np.arange(3)
+    plain, noisy = (collaborative_start(histories, np.ones(4, bool), rows, dim=6, noise=noise, seed=0) for noise in (0.0, 0.7))
+    assert np.linalg.norm(noisy, axis=1) == pytest.approx(np.ones(3), abs=1e-6)
+    assert np.all(np.sum(plain * noisy, axis=1) < 0.99)
+
+
+def test_text_is_appended_right_after_each_history() -> None:
+    tokens = torch.arange(6.0).view(2, 3, 1) + 1
+    joined = appended(tokens, torch.tensor([3, 1]), torch.tensor([[[-1.0], [-2.0]], [[-3.0], [-4.0]]]))
+    assert joined[..., 0].tolist() == [[1, 2, 3, -1, -2], [4, -3, -4, 0, 0]]
+
+
+def test_queries_are_numbered_within_a_batch() -> None:
+    distinct, index = queries_of(torch.tensor([[-1, 9], [4, 9]]))
+    assert distinct.tolist() == [4, 9]
+    assert index.tolist() == [[-1, 1], [0, 1]]
+    assert queries_of(torch.tensor([[4, 4]]))[1].tolist() == [[0, 0]]
+
+
+def test_the_learning_rate_warms_up_and_falls_to_a_twentieth() -> None:
+    rates = [rate_at(step, 4, 20) for step in range(21)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[12] == pytest.approx(0.05 + 0.95 / 2)
+    assert rates[20] == pytest.approx(0.05)
