@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 
@@ -14,13 +15,25 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def frame_digest(frame: DataFrame, columns: Sequence[str]) -> tuple[int, str]:
-    """Row count and digest of ``columns``: equal for equal multisets of rows, in any order and partitioning."""
+def digest_aggregates(columns: Sequence[str]) -> list[Column]:
+    """Aggregates ``n``, ``sum`` and ``xor`` of ``columns``, for a groupBy; ``digest_of_aggregates`` reads them."""
     row_hash = F.xxhash64(*columns)
-    sums = frame.agg(
+    return [
         F.count(F.lit(1)).alias("n"),
         F.sum(row_hash.cast("decimal(38,0)")).alias("sum"),
         F.bit_xor(row_hash).alias("xor"),
-    ).first()
+    ]
+
+
+def digest_of_aggregates(sums: Row | Mapping[str, Any] | None) -> str:
+    """The digest of a group's rows; None for a group that has none."""
+    if sums is None or not sums["n"]:
+        return digest_of(0, "None", "None")
+    return digest_of(int(sums["n"]), str(sums["sum"]), str(sums["xor"]))
+
+
+def frame_digest(frame: DataFrame, columns: Sequence[str]) -> tuple[int, str]:
+    """Row count and digest of ``columns``: equal for equal multisets of rows, in any order and partitioning."""
+    sums = frame.agg(*digest_aggregates(columns)).first()
     assert sums is not None  # a global aggregate has one row
-    return int(sums["n"]), digest_of(int(sums["n"]), str(sums["sum"]), str(sums["xor"]))
+    return int(sums["n"]), digest_of_aggregates(sums)

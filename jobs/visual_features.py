@@ -12,7 +12,7 @@ from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoders import active_encoders
-from jobs.landing import read_images
+from jobs.landing_images import read_images
 from jobs.quarantine import replace_quarantine
 from jobs.stage import Context, Outcome, Stage, run_days
 from karma.vision import load_vision_encoder

@@ -1,0 +1,16 @@
+"""ingest-events: landed events into their table."""
+
+import sys
+from collections.abc import Sequence
+
+from jobs.ingest import ingest_main
+from schemas import names
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of spark-submit and ``karma ingest-events``."""
+    return ingest_main(names.EVENTS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""A landing partition: found by its marker, digested by content, read as rows that know their file and row number."""
+
+from collections.abc import Mapping as Lookup
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
+
+from jobs import hadoop_files
+from jobs.digests import digest_of
+from jobs.errors import InputMissingError, JobError
+from jobs.hadoop_files import StoredFile
+from jobs.landing_formats import DELTA, DELTA_LOG, FILE, PLACE, PROBLEM, RAW, ROW, Source, format_of, reader_of
+from jobs.mapping import CsvFormat
+from jobs.places import Places
+from schemas import names
+
+BULK = "bulk"
+"""Folder of a table's bulk load: ``<landing>/<table>/bulk/``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """Files that landed together.
+
+    Attributes:
+        label: ``ds=YYYY-MM-DD``, ``bulk`` or the path that was named, for messages.
+        folder: qualified path that ``source_file`` is relative to.
+        files: the data files, by name; for Delta with its log.
+        format: their format; None where there are no files, which is an empty day.
+    """
+
+    table: str
+    label: str
+    folder: str
+    files: tuple[StoredFile, ...]
+    format: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landed:
+    """The rows of a partition.
+
+    Attributes:
+        rows: ``source`` (a struct of the source's columns), ``source_file``, ``row_number`` (from 0), ``problem`` (a reason
+            where the row could not be parsed) and ``raw`` (its bytes then). Nothing was read yet.
+        types: the source's columns with their types; empty where the partition cannot tell (no files, or no rows of JSON).
+    """
+
+    partition: Partition
+    rows: DataFrame
+    types: Lookup[str, DataType]
+
+
+def find_partition(spark: SparkSession, places: Places, table: str, day: date | None, source: str | None = None) -> Partition:
+    """The landing partition of ``day``, the bulk load where ``day`` is None, or the file or folder ``source``.
+
+    Raises InputMissingError where the success marker, or the named source, is not there; JobError where files have an unknown
+    format or mix formats.
+    """
+    if source is not None:
+        if not hadoop_files.exists(spark, source):
+            raise InputMissingError("NO_SOURCE", "the named source is not there", table=table, expected=source, got="no such file or folder")
+        return _listed(spark, table, source, source)
+    path, label = _place(places, table, day)
+    if not has_landed(spark, places, table, day):
+        raise InputMissingError(
+            "NO_SUCCESS_MARKER", "the landing partition is not complete", table=table, partition=label,
+            expected=f"{path}/{names.SUCCESS_MARKER}", got="no such file",
+            hint=f"whoever lands {table} writes {names.SUCCESS_MARKER} last; an empty day has the marker alone",
+        )  # fmt: skip
+    return _listed(spark, table, path, label)
+
+
+def has_landed(spark: SparkSession, places: Places, table: str, day: date | None) -> bool:
+    """Whether the success marker of ``day``, or of the bulk load where ``day`` is None, is there."""
+    return hadoop_files.exists(spark, f"{_place(places, table, day)[0]}/{names.SUCCESS_MARKER}")
+
+
+def _place(places: Places, table: str, day: date | None) -> tuple[str, str]:
+    """Path and label of a landing partition."""
+    if day is None:
+        return f"{places.landing}/{table}/{BULK}", BULK
+    return places.landing_partition(table, day.isoformat()), f"ds={day}"
+
+
+def _listed(spark: SparkSession, table: str, path: str, label: str) -> Partition:
+    files = hadoop_files.list_files(spark, path)
+    folder = hadoop_files.qualified(spark, path)
+    if len(files) == 1 and files[0].path == folder:
+        folder = folder[: -len(files[0].name) - 1]
+    if any(file.name.startswith(f"{DELTA_LOG}/") for file in files):
+        kept = [file for file in files if not _hidden(file.name.replace(DELTA_LOG, "log", 1))]
+        return Partition(table=table, label=label, folder=folder, files=tuple(kept), format=DELTA)
+    kept = [file for file in files if not _hidden(file.name)]
+    return Partition(table=table, label=label, folder=folder, files=tuple(kept), format=_one_format(kept, table, label))
+
+
+def _hidden(name: str) -> bool:
+    """Spark's own rule: markers, logs and temporary files begin with ``_`` or ``.``."""
+    return any(part.startswith(("_", ".")) for part in name.split("/"))
+
+
+def _one_format(files: list[StoredFile], table: str, label: str) -> str | None:
+    formats = {file.name: format_of(file.name) for file in files}
+    unknown = [name for name, format in formats.items() if format is None]
+    if unknown:
+        raise JobError(
+            "UNKNOWN_FORMAT", "a landed file has no known format", table=table, partition=label, got=unknown[0],
+            expected="a Delta folder, or names that end in .parquet, .json, .jsonl, .ndjson or .csv (.gz and the like after it)",
+        )  # fmt: skip
+    found = sorted({format for format in formats.values() if format})
+    if len(found) > 1:
+        got = ", ".join(found)
+        raise JobError("MIXED_FORMATS", "one partition mixes formats", table=table, partition=label, expected="one format", got=got)
+    return found[0] if found else None
+
+
+def content_digest(spark: SparkSession, partition: Partition) -> str:
+    """Digest of the files' names, sizes and bytes; touching a file changes nothing."""
+    files = list(partition.files)
+    contents = hadoop_files.content_digests(spark, files)
+    return digest_of([(file.name, file.size, content) for file, content in zip(files, contents, strict=True)])
+
+
+def read_partition(spark: SparkSession, partition: Partition, form: CsvFormat) -> Landed:
+    """The rows of ``partition``, lazily. Raises JobError where a file is not what its name says."""
+    if partition.format is None:
+        return Landed(partition=partition, rows=_no_rows(spark), types={})
+    source = Source(files=partition.files, folder=partition.folder, csv=form, table=partition.table, label=partition.label)
+    try:
+        frame = reader_of(partition.format)(spark, source)
+        types = {field.name: field.dataType for field in frame.schema if field.name not in PLACE}
+    except PySparkException as error:
+        raise JobError(
+            "UNREADABLE_FILE", f"cannot read it as {partition.format}", table=partition.table, partition=partition.label,
+            got=str(error).splitlines()[0][:300],
+        ) from error  # fmt: skip
+    return Landed(partition=partition, rows=_shaped(frame, list(types), hadoop_files.uri_path(spark, partition.folder)), types=types)
+
+
+def _shaped(frame: DataFrame, columns: list[str], folder_path: str) -> DataFrame:
+    source = F.struct(*[F.col(f"`{name.replace('`', '``')}`") for name in columns]) if columns else F.struct(F.lit(None).alias("_"))
+    return frame.select(
+        source.alias("source"),
+        relative_to(folder_path, FILE).alias("source_file"),
+        F.col(ROW).alias("row_number"),
+        F.col(PROBLEM).alias("problem"),
+        F.col(RAW).alias("raw"),
+    )
+
+
+def relative_to(folder_path: str, column: str) -> Column:
+    """The part of a URI in ``column`` after ``folder_path``, the folder's path without scheme and authority."""
+    below = folder_path.rstrip("/") + "/"
+    return F.substring(F.col(column), F.instr(column, below) + len(below), F.length(column))
+
+
+def _no_rows(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame([], "source struct<_: string>, source_file string, row_number bigint, problem string, raw binary")

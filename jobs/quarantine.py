@@ -1,0 +1,77 @@
+"""Quarantine: refused rows with their reason, as JSON. A rerun replaces its own."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, StringType
+
+from jobs.landing import Landed
+from jobs.stage import Context
+from jobs.transforms.contract_check import PLACE, VERDICT
+from schemas import names
+from schemas.contracts import CONTRACTS
+
+
+def replace_quarantine(context: Context, rows: DataFrame, job: str, table: str, ds: date, count: int) -> None:
+    """Replace what (job, table, ds) has in quarantine by ``rows``, of which there are ``count``.
+
+    Nothing is written where nothing is and nothing was refused.
+    """
+    replace_quarantine_days(context, rows, job, table, [ds], count)
+
+
+def replace_quarantine_days(context: Context, rows: DataFrame, job: str, table: str, days: Sequence[date], count: int) -> None:
+    """As ``replace_quarantine`` for several days, in one commit."""
+    own = f"`job` = '{job}' AND `table` = '{table}' AND {days_predicate(days)}"
+    tables = context.tables
+    if count or (tables.exists(names.QUARANTINE) and not tables.read(names.QUARANTINE).where(own).isEmpty()):
+        tables.replace_where(rows.select(*CONTRACTS[names.QUARANTINE].names), names.QUARANTINE, own)
+
+
+def days_predicate(days: Sequence[date]) -> str:
+    """``ds`` is one of ``days``, in SQL; a range where no day is left out."""
+    if (max(days) - min(days)).days + 1 == len(set(days)):
+        return f"`ds` BETWEEN DATE'{min(days)}' AND DATE'{max(days)}'"
+    listed = ", ".join(f"DATE'{day}'" for day in sorted(set(days)))
+    return f"`ds` IN ({listed})"
+
+
+def refused_rows(judged: DataFrame, landed: Landed, *, job: str, table: str, run_id: str, image: str | None = None) -> DataFrame:
+    """Rows for quarantine: every row of ``judged`` (ds, PLACE, VERDICT as the reason) with its landed content.
+
+    The content is looked up again by file and row number, so that accepted rows never carry it.
+
+    Args:
+        image: the source column that holds pictures; its digest and length stand for it.
+    """
+    content = landed.rows.select(*PLACE, row_as_json(landed, image).alias("row"))
+    return judged.select("ds", *PLACE, F.col(VERDICT).alias("reason")).join(content, list(PLACE)).select(
+        F.lit(job).alias("job"), F.lit(table).alias("table"), "ds", *PLACE, "reason", F.lit(run_id).alias("run_id"), "row"
+    )  # fmt: skip
+
+
+def row_as_json(landed: Landed, image: str | None) -> Column:
+    """A landed row as a JSON object of its source columns; nulls are left out.
+
+    Bytes stand as base64: a binary column under its name, a text that is not UTF-8 under ``<name>:base64``. A picture stands
+    as ``<name>:sha256`` and ``<name>:length``. A line that could not be parsed stands under ``line`` or ``line:base64``.
+    """
+    parsed = [field for name, type in landed.types.items() for field in _fields(name, F.col("source").getField(name), type, name == image)]
+    unparsed = _text_fields("line", F.col("raw").cast("string"))
+    whole = F.to_json(F.struct(*parsed)) if parsed else F.lit("{}")
+    return F.when(F.col("raw").isNotNull(), F.to_json(F.struct(*unparsed))).otherwise(whole)
+
+
+def _fields(name: str, value: Column, type: object, is_image: bool) -> list[Column]:
+    if is_image:
+        return [F.sha2(value.cast("binary"), 256).alias(f"{name}:sha256"), F.length(value).alias(f"{name}:length")]
+    if isinstance(type, StringType):
+        return _text_fields(name, value)
+    return [(F.base64(value) if isinstance(type, BinaryType) else value).alias(name)]
+
+
+def _text_fields(name: str, value: Column) -> list[Column]:
+    valid = F.is_valid_utf8(value)
+    return [F.when(valid, value).alias(name), F.when(~valid, F.base64(value.cast("binary"))).alias(f"{name}:base64")]
