@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 from pyspark.sql import Column
-from pyspark.sql.functions import pandas_udf
+from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, FloatType, IntegerType, StructField, StructType
 
 from karma.packing import NO_ITEM_PLACE, UNKNOWN_PLACE, FlatHistories, Longs

@@ -92,7 +92,7 @@ class ItemVectorsFile:
         inside = places < len(self._keys)
         found[inside] = self._keys[places[inside]] == keys[inside]
         if not found.all():
-            raise MissingVectorsError([content_hashes[row] for row in np.flatnonzero(~found)])
+            raise MissingVectorsError([text for text, there in zip(content_hashes, found, strict=True) if not there])
         return np.asarray(self._vectors[places], np.float32)
 
 
@@ -114,7 +114,8 @@ def _matrix(vectors: pa.ChunkedArray | pa.Array, dim: int) -> Vectors:
     lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
     if lists.null_count or (lengths != dim).any():
         raise ItemVectorsError(f"a vector is null or not of {dim} floats")
-    return lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, dim)
+    rows: Vectors = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, dim)
+    return rows
 
 
 def _without_repeats(keys: Keys, rows: Vectors) -> tuple[Keys, Vectors]:

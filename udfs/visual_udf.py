@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from pyspark.sql import Column
-from pyspark.sql.functions import pandas_udf
+from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
 
-from karma.vision import UndecodableImageError, VisionEncoder, decode_image
+from karma.vision import MAX_PIXELS, UndecodableImageError, VisionEncoder, decode_image
 from udfs.model_cache import vision_encoder_once
 
 VISUAL = StructType([StructField("features", ArrayType(FloatType(), containsNull=False)), StructField("reason", StringType())])
@@ -33,15 +33,30 @@ def visual_udf(spec: str) -> Callable[..., Column]:
 
 
 def encode_images(encoder: VisionEncoder, images: pd.Series) -> pd.DataFrame:
-    """What the UDF does to one Arrow batch. Few pictures are decoded at a time: one may take 150 MB."""
+    """What the UDF does to one Arrow batch."""
     features: list[np.ndarray | None] = []
     reasons: list[str | None] = []
-    for start in range(0, len(images), _IMAGES_AT_ONCE):
-        decoded = [_decoded(data) for data in images.iloc[start : start + _IMAGES_AT_ONCE]]
-        encoded = iter(encoder.encode([picture for picture in decoded if isinstance(picture, Image.Image)]))
+    for decoded in _chunks(images):
+        pictures = [picture for picture in decoded if isinstance(picture, Image.Image)]
+        encoded = iter(encoder.encode(pictures) if pictures else ())
         features += [next(encoded) if isinstance(picture, Image.Image) else None for picture in decoded]
         reasons += [None if isinstance(picture, Image.Image) else picture for picture in decoded]
     return pd.DataFrame({"features": pd.Series(features, dtype=object), "reason": pd.Series(reasons, dtype=object)})
+
+
+def _chunks(images: pd.Series) -> Iterator[list[Image.Image | str]]:
+    """Decoded pictures or reasons, in order; few at a time where they are large, so that memory holds about two of the largest."""
+    chunk: list[Image.Image | str] = []
+    pixels = 0
+    for data in images:
+        picture = _decoded(data)
+        chunk.append(picture)
+        pixels += 0 if isinstance(picture, str) else picture.width * picture.height
+        if len(chunk) == _IMAGES_AT_ONCE or pixels >= MAX_PIXELS:
+            yield chunk
+            chunk, pixels = [], 0
+    if chunk:
+        yield chunk
 
 
 def _decoded(data: bytes | None) -> Image.Image | str:
