@@ -50,9 +50,8 @@ class Ledger:
 
     def rows(self, job: str, space_id: str = "", *, until: date | None = None) -> list[LedgerRow]:
         """All rows of (job, space) with ds <= ``until``, oldest attempt first."""
-        frame = self._of(job, space_id, until)
-        found = [_from_record(record.asDict(recursive=True)) for record in frame.collect()]
-        return sorted(found, key=lambda row: (row.ds, row.attempt, row.at))
+        frame = self._of(job, space_id)
+        return _collected(frame if until is None else frame.where(F.col("ds") <= F.lit(until)))
 
     def states(self, job: str, space_id: str = "", *, until: date | None = None) -> dict[date, LedgerRow]:
         """The newest row a day of (job, space), days <= ``until``."""
@@ -60,11 +59,17 @@ class Ledger:
 
     def state(self, job: str, ds: date, space_id: str = "") -> LedgerRow | None:
         """The newest row of (job, ds, space), or None."""
-        return self.states(job, space_id, until=ds).get(ds)
+        rows = _collected(self._of(job, space_id).where(F.col("ds") == F.lit(ds)))
+        return rows[-1] if rows else None
 
-    def _of(self, job: str, space_id: str, until: date | None) -> DataFrame:
-        frame = self._tables.read(names.RUN_LEDGER).where((F.col("job") == job) & (F.col("space_id") == space_id))
-        return frame if until is None else frame.where(F.col("ds") <= F.lit(until))
+    def _of(self, job: str, space_id: str) -> DataFrame:
+        return self._tables.read(names.RUN_LEDGER).where((F.col("job") == job) & (F.col("space_id") == space_id))
+
+
+def _collected(frame: DataFrame) -> list[LedgerRow]:
+    """The rows of ``frame``, oldest attempt first."""
+    found = [_from_record(record.asDict(recursive=True)) for record in frame.collect()]
+    return sorted(found, key=lambda row: (row.ds, row.attempt, row.at))
 
 
 def _as_record(row: LedgerRow) -> dict[str, object]:

@@ -22,7 +22,6 @@ QUARANTINE = Contract(
 RUN_LEDGER = Contract(
     table=names.RUN_LEDGER,
     key=("run_id", "job", "ds", "space_id", "attempt", "status"),
-    partition_by=("ds",),
     columns=(
         required("run_id", "string", "one invocation"),
         required("job", "string", "schemas.names, the *_JOB constants"),
