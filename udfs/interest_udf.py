@@ -51,7 +51,7 @@ def interest_udf(
         for content_hashes, event_types, queries in batches:
             yield encode_interests(model, items, content_hashes, event_types, queries, token_budget)
 
-    return pandas_udf(interests, returnType=INTEREST)  # type: ignore[call-overload, no-any-return]
+    return pandas_udf(interests, returnType=INTEREST)  # type: ignore[call-overload]
 
 
 def encode_interests(

@@ -35,7 +35,7 @@ def item_tower_udf(encoder: ShippedFile, *, load: Loader = fp32_encoder) -> Call
         for item_ids, titles, categories, features in batches:
             yield encode_items(model, item_ids, titles, categories, features)
 
-    return pandas_udf(vectors, returnType=EMBEDDING)  # type: ignore[call-overload, no-any-return]
+    return pandas_udf(vectors, returnType=EMBEDDING)  # type: ignore[call-overload]
 
 
 def encode_items(model: ServingEncoder, item_ids: pd.Series, titles: pd.Series, categories: pd.Series, features: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from karma.artefact import load_encoder
+from karma.precision import computes_in_bf16
 from karma.serving import ServingEncoder
 from karma.vision import VisionEncoder, load_vision_encoder
 from udfs.item_vectors import ItemVectorsFile
@@ -41,18 +42,10 @@ def fp32_encoder(folder: Path, digest: str) -> ServingEncoder:
 
 
 def bf16_encoder(folder: Path, digest: str) -> ServingEncoder:
-    """A ``Loader``: as ``fp32_encoder``, in bfloat16 where this CPU multiplies it in hardware."""
-    return load_encoder(folder, digest, bf16=cpu_is_good_at_bf16())
+    """A ``Loader``: as ``fp32_encoder``, in bfloat16 where this processor multiplies it itself."""
+    return load_encoder(folder, digest, bf16=computes_in_bf16())
 
 
 def item_vectors(path: Path, digest: str) -> ItemVectorsFile:
     """A ``Loader``: the memory-mapped item vectors. Raises udfs.item_vectors.ItemVectorsError on a wrong digest."""
     return ItemVectorsFile.open(path, digest)
-
-
-def cpu_is_good_at_bf16() -> bool:
-    """True with AVX-512 BF16 or AMX; elsewhere bfloat16 is emulated, and slower than float32."""
-    import torch
-
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -29,7 +29,7 @@ def visual_udf(spec: str) -> Callable[..., Column]:
         for images in batches:
             yield encode_images(encoder, images)
 
-    return pandas_udf(visual, returnType=VISUAL)  # type: ignore[call-overload, no-any-return]
+    return pandas_udf(visual, returnType=VISUAL)  # type: ignore[call-overload]
 
 
 def encode_images(encoder: VisionEncoder, images: pd.Series) -> pd.DataFrame:

@@ -58,5 +58,5 @@ def _check_scores(scores: Scores, target: npt.NDArray[np.int64], masked: npt.NDA
         raise ValueError(f"scores must be float32, got {scores.dtype}")
     if masked is not None and masked.shape != scores.shape:
         raise ValueError(f"masked must have the shape of scores, got {masked.shape} and {scores.shape}")
-    if len(target) and not (0 <= target.min() and target.max() < scores.shape[1]):
+    if len(target) and (target.min() < 0 or target.max() >= scores.shape[1]):
         raise ValueError(f"a target is outside the corpus of {scores.shape[1]} items")

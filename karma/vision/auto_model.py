@@ -54,7 +54,7 @@ class AutoModelEncoder:
 
     @cached_property
     def _processor(self) -> Any:
-        return AutoImageProcessor.from_pretrained(self._folder, backend="pil")  # type: ignore[no-untyped-call]
+        return AutoImageProcessor.from_pretrained(self._folder, backend="pil")
 
     @cached_property
     def _model(self) -> Any:

@@ -41,5 +41,5 @@ def test_equal_arms_differ_by_nothing() -> None:
 
 @pytest.mark.parametrize(("a", "b"), [([1.0], [0.0]), ([1.0, 2.0], [1.0]), ([1.0, np.nan], [0.0, 0.0]), ([[1.0, 2.0]], [[1.0, 2.0]])])
 def test_refuses_what_is_not_paired(a: list[float], b: list[float]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"same two or more users|not finite"):
         paired_difference(a, b, seed=0)

@@ -54,7 +54,7 @@ def test_equals_a_count_by_hand(scores: np.ndarray, data: st.DataObject) -> None
     ],
 )
 def test_refuses_what_does_not_fit(scores: np.ndarray, target: np.ndarray, masked: np.ndarray | None) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"scores|target|masked"):
         rank_of_target(scores, target, masked)
 
 

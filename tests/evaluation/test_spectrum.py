@@ -57,5 +57,5 @@ def test_parts_join_to_the_whole() -> None:
 
 @pytest.mark.parametrize("rows", [np.ones((1, 3)), np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[1.0, 0.0], [np.nan, 1.0]])])
 def test_refuses_what_has_no_spectrum(rows: np.ndarray) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"at least two|zero or not finite"):
         spectrum(rows)

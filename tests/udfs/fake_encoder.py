@@ -28,10 +28,9 @@ class FakeEncoder:
         return [EVENT_TYPES.index(name) if name in EVENT_TYPES else len(EVENT_TYPES) for name in event_types]
 
     def encode_items(self, item_ids: Sequence[str], texts: Sequence[str], visual: np.ndarray, has_visual: np.ndarray) -> np.ndarray:
-        rows = [
-            _noise(f"{item}|{text}") + (visual[row].sum() + 1 if has_visual[row] else 0)
-            for row, (item, text) in enumerate(zip(item_ids, texts))
-        ]
+        rows = [_noise(f"{item}|{text}") for item, text in zip(item_ids, texts, strict=True)]
+        for row in np.flatnonzero(has_visual):
+            rows[row] = rows[row] + visual[row].sum() + 1
         return _unit(np.array(rows, np.float32).reshape(-1, DIM))
 
     def encode_histories(

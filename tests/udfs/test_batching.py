@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,7 +30,7 @@ def test_the_budget_holds_but_for_a_row_that_exceeds_it_alone(lengths: list[int]
 def test_no_two_neighbours_would_have_fitted_together(lengths: list[int], budget: int) -> None:
     batches = plan_batches(np.array(lengths, np.int64), budget).batches
 
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in pairwise(batches):
         shortest_next = min(lengths[row] for row in following)
         assert (len(batch) + 1) * max(shortest_next, 1) > budget
         assert max(lengths[row] for row in batch) <= shortest_next
@@ -61,7 +63,7 @@ def test_waste_by_hand() -> None:
     assert plan.waste == (2 + 2 + 5 + 5) / (5 + 1 + 2 + 5)
 
 
-@pytest.mark.parametrize(("lengths", "budget"), [([1], 0), ([-1], 5)])
-def test_refuses_what_is_no_plan(lengths: list[int], budget: int) -> None:
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize(("lengths", "budget", "why"), [([1], 0, "budget"), ([-1], 5, "negative")])
+def test_refuses_what_is_no_plan(lengths: list[int], budget: int, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
         plan_batches(np.array(lengths), budget)

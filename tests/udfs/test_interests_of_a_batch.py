@@ -41,10 +41,10 @@ def expected(history: History) -> np.ndarray:
 
 
 def encode(items: ItemVectorsFile, histories: list[History], budget: int = 12) -> pd.DataFrame:
-    columns = [
-        pd.Series([np.array([event[part] for event in history], object) for history in histories], dtype=object) for part in range(3)
-    ]
-    return encode_interests(FakeEncoder(), items, *columns, budget)  # type: ignore[arg-type]
+    def column(part: int) -> pd.Series:
+        return pd.Series([np.array([event[part] for event in history], object) for history in histories], dtype=object)
+
+    return encode_interests(FakeEncoder(), items, column(0), column(1), column(2), budget)  # type: ignore[arg-type]
 
 
 HISTORIES: list[History] = [

@@ -16,9 +16,8 @@ def _hash(text: object) -> str:
 
 def _build(folder: Path, rows: dict[str, list[float]] | list[tuple[str, list[float]]], dim: int = 2) -> tuple[Path, str]:
     pairs = list(rows.items()) if isinstance(rows, dict) else rows
-    return ItemVectorsFile.build(
-        folder, pa.array([key for key, _ in pairs], pa.string()), pa.array([row for _, row in pairs], pa.list_(pa.float32())), dim
-    )
+    hashes = pa.array([key for key, _ in pairs], pa.string())
+    return ItemVectorsFile.build(folder, hashes, pa.array([row for _, row in pairs], pa.list_(pa.float32())), dim)
 
 
 def test_lookup_gives_each_hash_its_vector(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_images_give_features_or_a_reason(spark: SparkSession) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     images = {"good": buffer.getvalue(), "cut": buffer.getvalue()[:600], "text": b"<html>", "empty": b"", "none": None}
-    frame = spark.createDataFrame([(name, data) for name, data in images.items()], "name string, image binary").coalesce(1)
+    frame = spark.createDataFrame(list(images.items()), "name string, image binary").coalesce(1)
 
     rows = {row["name"]: row["v"] for row in frame.select("name", visual_udf("efficientnet-lite0")("image").alias("v")).collect()}
 
