@@ -31,7 +31,7 @@ def recency_mean(vectors: Tensor, present: Tensor, lag: Tensor, kernel: Tensor) 
     Returns: float32 [b, p, d].
     """
     within = present[:, None, :] & (lag >= 0) & (lag < len(kernel))
-    weights = kernel[lag.clamp(0, len(kernel) - 1)] * within
+    weights = F.embedding(lag.clamp(0, len(kernel) - 1), kernel[:, None])[..., 0] * within  # a lookup with a fast gradient
     return F.normalize((weights.to(vectors.dtype) @ vectors).float(), dim=-1)
 
 

@@ -122,7 +122,7 @@ class Run:
             validation=Validation(
                 histories=data.histories, split=examples, tensors=made.tensors, mask_seen=not config.softmax.repeats
             ),
-            optimiser=torch.optim.AdamW(parameter_groups(learner), lr=config.learning_rate, betas=(0.9, 0.98)),
+            optimiser=torch.optim.AdamW(parameter_groups(learner), lr=config.learning_rate, betas=(0.9, 0.98), fused=True),
         )
 
     def fit(self, *, progress: bool) -> dict[str, float]:
