@@ -58,7 +58,8 @@ def _numbered(events: DataFrame) -> DataFrame:
         }
     )
     earlier_days = Window.partitionBy(F.lit(0)).orderBy("_day").rowsBetween(Window.unboundedPreceding, -1)
-    days = dated.groupBy("_day").agg(F.count(F.lit(1)).alias("_n")).select("_day", F.coalesce(F.sum("_n").over(earlier_days), F.lit(0)).alias("_start"))
+    before = F.coalesce(F.sum("_n").over(earlier_days), F.lit(0))
+    days = dated.groupBy("_day").agg(F.count(F.lit(1)).alias("_n")).select("_day", before.alias("_start"))
     return (
         placed.join(F.broadcast(days), "_day")
         .withColumns({"_number": F.col("_start") + F.col("_place"), "_before": F.col("_start") + F.col("_earlier")})

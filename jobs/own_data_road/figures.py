@@ -37,7 +37,7 @@ def leave_last_out_figures(data: Path, artefact: Path, digest: str, targets: Map
         mask_seen: items of the history are no candidates.
 
     Returns: by method ``HR@K`` (null where K reaches the corpus); ``n``, ``dropped``, ``seen_items``, ``corpus``;
-        ``differences``: by baseline the paired difference at HR@50 with its 95 % interval.
+        ``differences``: by baseline the paired difference at HR@50 with its 95 % interval; empty where the corpus is too small for it.
     """
     catalogue = read_catalogue(data)
     histories = read_histories(data)
@@ -50,7 +50,8 @@ def leave_last_out_figures(data: Path, artefact: Path, digest: str, targets: Map
     ranks = {ENCODER: found.ranks, **baseline_ranks(held_out)}
     rates = {method: {f"HR@{k}": hit_rate(of, k, len(place)) for k in CUTOFFS} for method, of in ranks.items()}
     facts = {"n": len(users), "dropped": len(targets) - len(users), "corpus": len(place), "seen_items": "masked" if mask_seen else "kept"}
-    return {**rates, **facts, "differences": _differences(ranks)}
+    judged = len(users) > 1 and len(place) > JUDGED_AT
+    return {**rates, **facts, "differences": _differences(ranks) if judged else {}}
 
 
 def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:
@@ -61,17 +62,13 @@ def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:
         difference = paired_difference(hits, others, seed=BOOTSTRAP_SEED)
         return {"mean": difference.mean, "low": difference.low, "high": difference.high}
 
-    return {name: against(name) for name in JUDGED_AGAINST if len(ranks[ENCODER]) > 1}
+    return {name: against(name) for name in JUDGED_AGAINST}
 
 
 def read_catalogue(data: Path) -> Catalogue:
     """The corpus of a training data folder."""
     table = ds.dataset(data / "catalogue.parquet", format="parquet").to_table(columns=["item_id", "title", "category", "features"])
-    features = table["features"].combine_chunks()
-    has_visual = np.asarray(features.is_valid())
-    vectors = features.drop_null().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    visual = np.zeros((len(table), len(vectors) // max(1, has_visual.sum())), np.float32)
-    visual[has_visual] = vectors.reshape(has_visual.sum(), visual.shape[1])
+    visual, has_visual = _features(table["features"].cast(pa.list_(pa.float32())).combine_chunks())
     return Catalogue(
         item_ids=table["item_id"].to_pylist(),
         titles=table["title"].to_pylist(),
@@ -79,6 +76,15 @@ def read_catalogue(data: Path) -> Catalogue:
         visual=visual,
         has_visual=has_visual,
     )
+
+
+def _features(column: pa.ListArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """float32 [n, features], zeros where null, and which are not; no columns where all are null."""
+    has_visual = np.asarray(column.is_valid())
+    held = column.drop_null().flatten().to_numpy(zero_copy_only=False)
+    visual = np.zeros((len(column), len(held) // max(1, has_visual.sum())), np.float32)
+    visual[has_visual] = held.reshape(has_visual.sum(), visual.shape[1])
+    return visual, has_visual
 
 
 def read_histories(data: Path) -> dict[str, History]:

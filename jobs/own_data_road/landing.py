@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import Column, DataFrame
@@ -151,3 +152,10 @@ def _pictures_in(context: Context, folder: Path) -> DataFrame:
 
 def _last_part(path: Column) -> Column:
     return F.regexp_extract(path, r"([^/\\]+)$", 1)
+
+
+def land_empty_day(context: Context, table: str, day: date) -> None:
+    """A landing partition of ``day`` with its marker and no rows."""
+    folder = Path(context.places.landing_partition(table, day.isoformat()))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / names.SUCCESS_MARKER).touch()

@@ -1,0 +1,168 @@
+"""The road in its order: land, ingest, look, judge leave-last-out, train by time, derive impressions, run the days."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from jobs import upstream
+from jobs.bulk_load import bulk_load
+from jobs.day import DayOptions, run_day
+from jobs.digests import digest_of
+from jobs.encoders import Encoder, encoder_of
+from jobs.errors import InputMissingError, UsageError
+from jobs.ingest import IngestOptions
+from jobs.ledger import LedgerRow
+from jobs.mapping import Mapping
+from jobs.own_data_road.derived_impressions import SEED, derived_impressions
+from jobs.own_data_road.landing import land_empty_day, land_files, land_frame, land_items
+from jobs.own_data_road.leave_last_out import LeaveLastOut, leave_last_out_stage
+from jobs.own_data_road.targets import read_targets
+from jobs.publish import Publication
+from jobs.stage import Context, run_stage
+from jobs.steps import Steps, refuse_unsettled
+from jobs.train_encoder import train_stage
+from jobs.transforms.days import as_of
+from jobs.transforms.histories import distinct_events
+from jobs.transforms.training import last_day_before
+from jobs.visual_features import DEFAULT_VISION, visual_features_stage
+from schemas import names
+
+log = logging.getLogger("karma.own_data")
+
+DERIVED_VERSION = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A user's files and what to do with them.
+
+    Attributes:
+        label_days: the last days with events that the published encoder does not see.
+        days: the last days that are published; at most ``label_days``.
+        baskets: the last basket of a user is held out whole, and items may be taken again.
+    """
+
+    events: Path
+    items: Path
+    images: Path | None = None
+    impressions: Path | None = None
+    targets: Path | None = None
+    mapping: Mapping = field(default_factory=Mapping)
+    config: Path
+    vision: str = DEFAULT_VISION
+    label_days: int = 28
+    days: int = 7
+    baskets: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The days of a set: the first and the last with an accepted event (inclusive), those published, and the instant of the split."""
+
+    first: date
+    last: date
+    published: tuple[date, ...]
+    trained_until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Travelled:
+    """What the road led to: the published encoder, the final ledger rows in their order, and the seconds of each step."""
+
+    span: Span
+    encoder: Encoder
+    rows: list[LedgerRow]
+    seconds: dict[str, float]
+
+    def row(self, job: str) -> LedgerRow | None:
+        """The first ledger row of ``job``, or None."""
+        return next((row for row in self.rows if row.job == job), None)
+
+
+def travel(context: Context, plan: Plan) -> Travelled:
+    """Run the whole road; what is settled with the same inputs is left as it is. Raises JobError where a step does not settle."""
+    steps = Steps()
+    rows: list[LedgerRow] = []
+
+    def settled(*done: LedgerRow) -> LedgerRow:
+        refuse_unsettled(done)
+        rows.extend(done)
+        return done[-1]
+
+    with steps.step("land"):
+        _land(context, plan)
+    with steps.step("ingest"):
+        bulk = IngestOptions(mapping=plan.mapping, bulk=True)
+        settled(*bulk_load(context, names.EVENTS, bulk))
+        span = span_of(context, plan)
+        settled(*bulk_load(context, names.ITEMS, IngestOptions(mapping=plan.mapping, bulk=True, bulk_ds=span.first)))
+    with steps.step("visual features"):
+        settled(run_stage(context, visual_features_stage((plan.vision,)), span.first))
+    if plan.targets is not None:
+        with steps.step("leave-last-out encoder and its figures"):
+            held_out = LeaveLastOut(
+                targets=read_targets(context, plan.targets), config=plan.config, vision=plan.vision, baskets=plan.baskets
+            )
+            settled(run_stage(context, leave_last_out_stage(held_out), span.last))
+    with steps.step("time-split encoder"):
+        stage = train_stage(plan.config, span.trained_until, plan.vision)
+        trained = settled(run_stage(context, stage, last_day_before(span.trained_until)))
+    encoder = encoder_of(context, trained.details["version"])
+    with steps.step("impressions"):
+        _land_impressions(context, plan, span)
+        settled(*bulk_load(context, names.IMPRESSIONS, bulk))
+        _land_empty_days(context, span)
+    options = DayOptions(ingest=IngestOptions(mapping=plan.mapping), publication=Publication(mode="simulated"))
+    for day in span.published:
+        with steps.step(f"day {day}"):
+            settled(*run_day(context, options, day, [encoder]))
+    return Travelled(span=span, encoder=encoder, rows=rows, seconds=steps.seconds)
+
+
+def _land(context: Context, plan: Plan) -> None:
+    land_files(context, names.EVENTS, plan.events)
+    if plan.images is None:
+        land_files(context, names.ITEMS, plan.items)
+    else:
+        land_items(context, plan.items, plan.images, plan.mapping)
+
+
+def span_of(context: Context, plan: Plan) -> Span:
+    """Raises InputMissingError: no event was accepted; UsageError: the days asked for do not fit those of the events."""
+    states = context.ledger.states(names.INGEST_EVENTS_JOB)
+    with_events = [ds for ds, row in states.items() if row.counts.get("written")]
+    if not with_events:
+        raise InputMissingError(
+            "NO_EVENTS", "no event was accepted", table=names.EVENTS, hint="quarantine holds the refused rows with their reasons"
+        )
+    first, last = min(with_events), max(with_events)
+    if not 1 <= plan.days <= plan.label_days:
+        raise UsageError("DAYS_OUTSIDE", "the published days lie within the label days", expected=f"1 to {plan.label_days}", got=plan.days)
+    trained_until = as_of(last) - timedelta(days=plan.label_days)
+    if trained_until <= as_of(first) - timedelta(days=1):
+        raise UsageError(
+            "NOTHING_TO_TRAIN_ON", "all events lie in the label days", expected=f"fewer than {(last - first).days + 1} days",
+            got=plan.label_days, hint="--label-days",
+        )  # fmt: skip
+    published = tuple(last - timedelta(days=back) for back in reversed(range(plan.days)))
+    return Span(first=first, last=last, published=published, trained_until=trained_until)
+
+
+def _land_impressions(context: Context, plan: Plan, span: Span) -> None:
+    """The given ones, or else those derived from the events since ``trained_until``."""
+    if plan.impressions is not None:
+        land_files(context, names.IMPRESSIONS, plan.impressions)
+        return
+    digest = digest_of("derived", DERIVED_VERSION, SEED, span.trained_until.isoformat(), upstream.events_digest(context, span.last))
+    derived = derived_impressions(distinct_events(context.tables.read(names.EVENTS)), span.trained_until)
+    land_frame(derived, digest, context.places.landing_bulk(names.IMPRESSIONS))
+
+
+def _land_empty_days(context: Context, span: Span) -> None:
+    """The bulk is all there is: a published day that it does not cover is an empty day, and says so."""
+    for table, job in ((names.ITEMS, names.INGEST_ITEMS_JOB), (names.IMPRESSIONS, names.INGEST_IMPRESSIONS_JOB)):
+        covered = context.ledger.states(job)
+        for day in span.published:
+            if day not in covered:
+                land_empty_day(context, table, day)

@@ -1,0 +1,68 @@
+"""Figures on targets that are small enough to rank by hand, with a tiny encoder of random weights."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from jobs.own_data_road.figures import leave_last_out_figures
+from karma.artefact import artefact_digest
+from tests.tiny import tiny_encoder
+
+ITEMS = [f"i{n:02}" for n in range(14)]
+HISTORIES = {"a": ["i00", "i01"], "b": ["i00", "i02"], "c": ["i00", "i01", "i03", None, "i03"], "d": ITEMS[4:13] * 2}
+TARGETS = {"a": "i02", "b": "i01", "c": "i13", "without events": "i00", "a's friend": "no item"}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A training data folder of HISTORIES and ITEMS, without images."""
+    folder = tmp_path / "data"
+    (folder / "histories").mkdir(parents=True)
+    titles = [f"film {item}" for item in ITEMS]
+    catalogue = pd.DataFrame({"item_id": ITEMS, "content_hash": ITEMS, "title": titles, "category": None, "features": None})
+    catalogue.astype({"features": object}).to_parquet(folder / "catalogue.parquet", index=False)
+    times = {user: [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(len(items))] for user, items in HISTORIES.items()}
+    rows = [
+        {
+            "user_id": user, "event_times": times[user], "event_types": ["click"] * len(items), "item_ids": items,
+            "queries": ["lamp" if item is None else None for item in items],
+        }
+        for user, items in HISTORIES.items()
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_parquet(folder / "histories" / "part-0.parquet", index=False)
+    (folder / "meta.json").write_text(json.dumps({"trained_until": "2026-02-01T00:00:00+00:00", "fingerprint": "f"}))
+    return folder
+
+
+def _figures(data: Path, *, mask_seen: bool) -> dict[str, Any]:
+    encoder = tiny_encoder(data.parent / "encoders", "tiny")
+    return leave_last_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=mask_seen)
+
+
+def test_popularity_by_hand_with_seen_items_masked(data: Path) -> None:
+    """A user's second time does not count: i00 3, i01 2, i02 to i12 1 each, i13 0; ties count against the target.
+
+    a: i02 behind its equals i03 to i12: rank 11. b: i01 first. c: i13 behind i02 and i04 to i12: rank 11.
+    """
+    figures = _figures(data, mask_seen=True)
+    assert figures["popularity"] == {"HR@10": pytest.approx(1 / 3), "HR@50": None, "HR@200": None}
+    assert (figures["n"], figures["dropped"], figures["corpus"]) == (3, 2, 14)
+    assert set(figures) >= {"encoder", "popularity", "co", "text", "co+text"}
+
+
+def test_kept_seen_items_are_candidates(data: Path) -> None:
+    """Every time counts: i00 3, i01, i03 and i04 to i12 2 each, i02 1: b's i01 too is behind eleven others now."""
+    figures = _figures(data, mask_seen=False)
+    assert figures["popularity"]["HR@10"] == 0
+    assert "own past items" in figures
+
+
+def test_the_encoder_is_ranked_on_the_same_targets(data: Path) -> None:
+    figures = _figures(data, mask_seen=True)
+    assert figures["encoder"]["HR@10"] in [pytest.approx(hits / 3) for hits in range(4)]
+    assert figures["encoder"]["HR@50"] is None
+    assert figures["differences"] == {}, "no difference at HR@50 where 50 is more than the corpus"
