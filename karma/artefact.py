@@ -159,6 +159,4 @@ def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool
 
 def _space_id(manifest: Manifest) -> str:
     files = {name: digest for name, digest in manifest.files.items() if name != CARD}
-    return space_id_of(
-        files, renderer_version=RENDERER_VERSION, vision_digest=manifest.vision_digest, encoder=manifest.config["encoder"]
-    )
+    return space_id_of(files, renderer_version=RENDERER_VERSION, vision_digest=manifest.vision_digest, encoder=manifest.config["encoder"])

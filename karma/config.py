@@ -18,11 +18,13 @@ class BackboneConfig(Config):
 
     Attributes:
         source: hub id or folder of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
+        revision: commit or tag of a hub id; name one, or a run depends on what the hub serves that day.
         vocabulary: most tokens that the tokenizer made from the catalogue may have.
         warm_up_steps: next-token steps on the catalogue's texts before training, for a model made here.
     """
 
     source: str | None = None
+    revision: str | None = None
     hidden: int = 128
     layers: int = 2
     heads: int = 4

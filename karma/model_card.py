@@ -7,8 +7,9 @@ from karma.manifest import Manifest
 _CARD = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False).from_string("""\
 # {{ m.version }}
 
-Item vectors from title{{ ", image" if m.config.encoder.use_visual }}{{ " and co-occurrence" if m.config.encoder.use_collaborative }}, \
-and one next-interest vector a user from the newest {{ m.history_length }} events: {{ m.dim }} dimensions, unit length, compared by dot product.
+Item vectors from title{{ ", image" if m.config.encoder.use_visual }}
+{{- " and co-occurrence" if m.config.encoder.use_collaborative }}, and one next-interest vector a user from the newest \
+{{ m.history_length }} events: {{ m.dim }} dimensions, unit length, compared by dot product.
 
 | | |
 |---|---|

@@ -58,9 +58,7 @@ class ServingEncoder:
         """The numbers of event types, as ``encode_histories`` takes them; a type that training did not name has one of its own."""
         return [self._event_types.get(name, len(self._event_types)) for name in event_types]
 
-    def encode_items(
-        self, item_ids: Sequence[str], texts: Sequence[str], visual: Floats, has_visual: npt.NDArray[np.bool_]
-    ) -> Floats:
+    def encode_items(self, item_ids: Sequence[str], texts: Sequence[str], visual: Floats, has_visual: npt.NDArray[np.bool_]) -> Floats:
         """One unit vector an item.
 
         Args:
@@ -79,15 +77,11 @@ class ServingEncoder:
         width = len(self.model.tower.visual_mean)
         if width and np.any(has_visual) and visual.shape[1] != width:
             raise ValueError(f"this encoder reads {width} image features an item, got {visual.shape[1]}")
-        parts = [
-            self._encode_items(item_ids[i : i + ITEMS_AT_ONCE], texts[i : i + ITEMS_AT_ONCE], visual[i : i + ITEMS_AT_ONCE], has_visual[i : i + ITEMS_AT_ONCE])
-            for i in range(0, len(item_ids), ITEMS_AT_ONCE)
-        ]  # fmt: skip
+        blocks = [slice(first, first + ITEMS_AT_ONCE) for first in range(0, len(item_ids), ITEMS_AT_ONCE)]
+        parts = [self._encode_items(item_ids[block], texts[block], visual[block], has_visual[block]) for block in blocks]
         return np.concatenate(parts) if parts else np.zeros((0, self.dim), np.float32)
 
-    def _encode_items(
-        self, item_ids: Sequence[str], texts: Sequence[str], visual: Floats, has_visual: npt.NDArray[np.bool_]
-    ) -> Floats:
+    def _encode_items(self, item_ids: Sequence[str], texts: Sequence[str], visual: Floats, has_visual: npt.NDArray[np.bool_]) -> Floats:
         tower = self.model.tower
         width = len(tower.visual_mean)
         features = visual if visual.shape[1] == width else np.zeros((len(texts), width), np.float32)
@@ -97,9 +91,7 @@ class ServingEncoder:
             vectors = self.model.items(self._bag(texts), components, torch.from_numpy(np.array(has_visual, bool)), rows)
         return _unit_rows(vectors)
 
-    def encode_histories(
-        self, vectors: Floats, kinds: Ints, event_types: Ints, queries: Sequence[Sequence[str | None]]
-    ) -> Floats:
+    def encode_histories(self, vectors: Floats, kinds: Ints, event_types: Ints, queries: Sequence[Sequence[str | None]]) -> Floats:
         """One unit vector a history, oldest event first, padding AFTER the events.
 
         Args:

@@ -30,9 +30,7 @@ class KarmaEncoder(nn.Module):
         """Unit item vectors float32 [n, d]; see ``ItemTower.forward``."""
         return self.tower(self.backbone.pool(texts), components, has_visual, rows, keep)
 
-    def histories(
-        self, items: Tensor, kinds: Tensor, event_types: Tensor, queries: TokenBag, query_index: Tensor
-    ) -> HistoryBatch:
+    def histories(self, items: Tensor, kinds: Tensor, event_types: Tensor, queries: TokenBag, query_index: Tensor) -> HistoryBatch:
         """Gather what the interest encoder reads.
 
         Args:

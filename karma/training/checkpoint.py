@@ -13,7 +13,10 @@ from karma.training.losses import Learner
 def save_state(folder: Path, learner: Learner, optimiser: torch.optim.Optimizer, log: list[dict[str, float]]) -> None:
     """Write ``decoders.safetensors`` (with the temperature), ``optimiser.safetensors`` and ``log.jsonl``; no pickle."""
     folder.mkdir(parents=True, exist_ok=True)
-    decoders = {**learner.decoders.state_dict(), **{f"temperature.{name}": value for name, value in learner.temperature.state_dict().items()}}
+    decoders = {
+        **learner.decoders.state_dict(),
+        **{f"temperature.{name}": value for name, value in learner.temperature.state_dict().items()},
+    }
     save_file({name: tensor.detach().clone().contiguous() for name, tensor in decoders.items()}, folder / "decoders.safetensors")
     save_file(_optimiser_tensors(optimiser), folder / "optimiser.safetensors")
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")

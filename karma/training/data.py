@@ -109,7 +109,9 @@ def _read_catalogue(path: Path) -> Catalogue:
     item_ids = table["item_id"].to_pylist()
     if len(set(item_ids)) != len(item_ids):
         raise TrainingDataError(f"{path} names an item twice")
-    texts = [render_item(title, category) for title, category in zip(table["title"].to_pylist(), table["category"].to_pylist(), strict=True)]
+    texts = [
+        render_item(title, category) for title, category in zip(table["title"].to_pylist(), table["category"].to_pylist(), strict=True)
+    ]
     features, has_visual = _features(table["features"].combine_chunks(), path)
     return Catalogue(item_ids=item_ids, texts=texts, features=features, has_visual=has_visual)
 

@@ -143,8 +143,8 @@ def _rows(taken: Ints, corpus: int) -> Ints:
 def _language_model(config: TrainingConfig, texts: list[str]) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     backbone = config.backbone
     if backbone.source is not None:
-        tokenizer = AutoTokenizer.from_pretrained(backbone.source)
-        return tokenizer, AutoModelForCausalLM.from_pretrained(backbone.source, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(backbone.source, revision=backbone.revision)
+        return tokenizer, AutoModelForCausalLM.from_pretrained(backbone.source, revision=backbone.revision, dtype=torch.float32)
     made = train_tokenizer(texts, backbone.vocabulary)
     return made, small_llama(
         vocabulary=len(made), hidden=backbone.hidden, layers=backbone.layers, heads=backbone.heads,

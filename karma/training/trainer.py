@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from karma.artefact import ArtefactError, Provenance, export_encoder, verify
 from karma.config import TrainingConfig
-from karma.manifest import ENCODER_CODE_VERSION, value_digest
+from karma.manifest import ENCODER_CODE_VERSION, file_digest, value_digest
 from karma.model.decoders import Decoders
 from karma.objectives.action import Temperature
 from karma.precision import wants_bf16
@@ -33,9 +33,18 @@ CHOSEN_BY = "ndcg"
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
-    """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration and the code's versions."""
-    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
+    """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the backbone's files and the code's versions."""
+    code = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
+    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), _backbone_files(config), *code)
     return f"{config.name}-{digest[:12]}"
+
+
+def _backbone_files(config: TrainingConfig) -> dict[str, str]:
+    """sha256 of each file of a backbone that is a folder, so that its content counts and not only its path."""
+    folder = Path(config.backbone.source) if config.backbone.source else None
+    if folder is None or not folder.is_dir():
+        return {}
+    return {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None = None, progress: bool = True) -> Path:
@@ -119,9 +128,7 @@ class Run:
             start=made,
             learner=learner,
             sampler=sampler,
-            validation=Validation(
-                histories=data.histories, split=examples, tensors=made.tensors, mask_seen=not config.softmax.repeats
-            ),
+            validation=Validation(histories=data.histories, split=examples, tensors=made.tensors, mask_seen=not config.softmax.repeats),
             optimiser=torch.optim.AdamW(parameter_groups(learner), lr=config.learning_rate, betas=(0.9, 0.98), fused=True),
         )
 
@@ -203,7 +210,11 @@ def parameter_groups(learner: Learner) -> list[dict[str, object]]:
     """One group a learning rate and decay: only matrices that map vectors decay, never tables, kernels, gates or norms."""
     config = learner.config
     matrices = {id(module.weight) for part in _parts(learner) for module in part.modules() if isinstance(module, nn.Linear)}
-    factors = {"tower.collaborative.": config.rate_collaborative, "interest.residual.": config.rate_residual, "backbone.": config.rate_backbone}
+    factors = {
+        "tower.collaborative.": config.rate_collaborative,
+        "interest.residual.": config.rate_residual,
+        "backbone.": config.rate_backbone,
+    }
     if learner.model.interest.pool is None:
         factors.pop("interest.residual.")  # then it is no residual, but the only path
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -99,7 +99,9 @@ def test_reloaded_vectors_equal_those_of_the_exported_model(tmp_path: Path) -> N
     with torch.no_grad():
         model.interest.residual.weight.normal_()
         model.tower.visual_basis.normal_()
-    manifest = export_encoder(tmp_path / "v", model, tokenizer, ["a", "b"], Provenance(version="v", trained_until="2026-01-01", protocol="time_split"))
+    manifest = export_encoder(
+        tmp_path / "v", model, tokenizer, ["a", "b"], Provenance(version="v", trained_until="2026-01-01", protocol="time_split")
+    )
     memory = ServingEncoder(manifest, model, tokenizer, {"a": 0, "b": 1})
     loaded = load_encoder(tmp_path / "v")
     visual, has_visual = np.ones((3, 3), np.float32), np.array([True, False, True])

@@ -40,7 +40,11 @@ def test_a_row_depends_on_neither_padding_nor_batch(encoder: ServingEncoder) -> 
     alone = []
     for row, length in enumerate(lengths):
         vectors, kinds, types, queries = histories
-        alone.append(encoder.encode_histories(vectors[row : row + 1, :length], kinds[row : row + 1, :length], types[row : row + 1, :length], queries[row : row + 1])[0])
+        alone.append(
+            encoder.encode_histories(
+                vectors[row : row + 1, :length], kinds[row : row + 1, :length], types[row : row + 1, :length], queries[row : row + 1]
+            )[0]
+        )
     assert np.abs(together - padded).max() < 1e-5
     assert np.abs(together - np.stack(alone)).max() < 1e-5
     assert np.linalg.norm(together, axis=1) == pytest.approx(np.ones(len(lengths)), abs=1e-5)

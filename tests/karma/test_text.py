@@ -48,5 +48,12 @@ def test_content_hash_is_the_documented_digest() -> None:
 
 
 def test_content_hash_tells_null_from_empty_and_items_apart() -> None:
-    inputs = [("i", None, None, None), ("i", "", None, None), ("i", "0", None, None), ("i", None, "", None), ("i", None, None, ""), ("j", None, None, None)]
+    inputs = [
+        ("i", None, None, None),
+        ("i", "", None, None),
+        ("i", "0", None, None),
+        ("i", None, "", None),
+        ("i", None, None, ""),
+        ("j", None, None, None),
+    ]
     assert len({content_hash(*values) for values in inputs}) == len(inputs)

@@ -8,14 +8,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from pydantic import ValidationError
+from transformers import AutoModelForCausalLM, Qwen3Config
 
-from karma.artefact import artefact_digest
+from karma.artefact import artefact_digest, load_encoder
 from karma.config import EncoderConfig, ObjectiveConfig, SoftmaxConfig, TrainingConfig
+from karma.tokenizer import train_tokenizer
 from karma.training import TrainingDataError, train
 from karma.training.collaborative import collaborative_start, items_taken
-from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_training_data
+from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_meta, read_training_data
 from karma.training.losses import appended, queries_of
-from karma.training.trainer import Run, rate_at
+from karma.training.trainer import Run, rate_at, version_of
 from tests.karma.conftest import Planted
 from tests.karma.planted import EVENTS, FEATURES, USERS, group_of, tiny_config, write_world
 from tests.karma.test_examples import histories_of
@@ -193,3 +195,20 @@ def test_the_learning_rate_warms_up_and_falls_to_a_twentieth() -> None:
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[12] == pytest.approx(0.05 + 0.95 / 2)
     assert rates[20] == pytest.approx(0.05)
+
+
+def test_a_backbone_from_a_folder_leaves_no_trace_of_the_folder(planted: Planted, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(["red wool scarf", "blue steel drill"], 300)
+    tokenizer.save_pretrained(tmp_path / "backbone")
+    config = Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, tie_word_embeddings=False,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "backbone")
+    changed = tiny_config(backbone={"source": str(tmp_path / "backbone")}, steps=3, validate_every=3)
+    folder = train(changed, planted.data, tmp_path / "encoders", progress=False)
+    assert load_encoder(folder).model.backbone.config.model_type == "qwen3"
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        assert str(tmp_path) not in (folder / name).read_text()
+    (tmp_path / "backbone" / "tokenizer_config.json").write_text("{}")
+    assert version_of(changed, read_meta(planted.data)) != folder.name
