@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
+from jobs import upstream
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, open_encoder, register
@@ -23,6 +24,8 @@ from schemas import names
 log = logging.getLogger("karma.train")
 
 CODE_VERSION = "1"
+_READS = (names.INGEST_EVENTS_JOB, names.INGEST_ITEMS_JOB, names.INGEST_IMPRESSIONS_JOB, names.VISUAL_FEATURES_JOB)
+"""The jobs whose days up to the last one before trained_until the training data come from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +89,8 @@ def train_stage(config: Path, trained_until: datetime, vision: str) -> Stage:
         return Outcome(output_digest=encoder.digest, details=details)
 
     def input_digest(context: Context, ds: date) -> str:
-        versions = [context.tables.version(table) for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS, names.VISUAL_FEATURES)]
-        return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, versions)
+        read = [sorted(upstream.outputs_until(context, job, ds).items()) for job in _READS]
+        return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, read)
 
     return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)
 
