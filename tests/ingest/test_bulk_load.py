@@ -1,0 +1,114 @@
+"""Bulk loads: one read, one commit, a ledger row a day."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from jobs import ingest_events
+from jobs.bulk_load import bulk_load
+from jobs.digests import frame_digest
+from jobs.ingest import IngestOptions
+from jobs.landing_images import read_images
+from schemas import names
+from schemas.contracts import CONTRACTS
+
+from .conftest import DAY, Warehouse
+
+FIRST = date(2026, 1, 5)
+BULK = IngestOptions(bulk=True)
+
+
+def event(day: int, user: str = "u1", **facts: Any) -> dict[str, Any]:
+    time = datetime(2026, 1, 5, 8, tzinfo=UTC) + timedelta(days=day)
+    return {"user_id": user, "event_time": time, "event_type": "click", "item_id": "i1", **facts}
+
+
+def test_every_row_arrives_on_its_own_day(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [event(0), event(0, "u2"), event(3), event(3), event(3, event_type="hover")], ds=None)
+    rows = bulk_load(warehouse.context, names.EVENTS, BULK)
+    assert [(row.ds, row.status, row.counts["accepted"], row.counts["quarantined"]) for row in rows] == [
+        (FIRST, names.DONE, 2, 0),
+        (FIRST + timedelta(days=1), names.DONE, 0, 0),
+        (FIRST + timedelta(days=2), names.DONE, 0, 0),
+        (FIRST + timedelta(days=3), names.DONE, 2, 1),
+    ]
+    assert sorted(row["ds"] for row in warehouse.rows(names.EVENTS)) == [FIRST] * 2 + [FIRST + timedelta(days=3)] * 2
+    assert warehouse.version(names.EVENTS) == 0
+    (refused,) = warehouse.rows(names.QUARANTINE)
+    assert (refused["reason"], refused["ds"]) == ("unknown_event_type", FIRST + timedelta(days=3))
+
+
+def test_each_day_has_the_digest_of_its_own_rows(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [event(0), event(2), event(2, "u2")], ds=None)
+    digests = {row.ds: row.output_digest for row in bulk_load(warehouse.context, names.EVENTS, BULK)}
+    events = warehouse.context.tables.read(names.EVENTS)
+    for ds, digest in digests.items():
+        assert digest == frame_digest(events.where(f"ds = DATE'{ds}'"), CONTRACTS[names.EVENTS].names)[1]
+    assert len(set(digests.values())) == 3
+
+
+def test_a_rerun_is_one_unchanged_row(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [event(0), event(2)], ds=None)
+    done = bulk_load(warehouse.context, names.EVENTS, BULK)
+    version = warehouse.version(names.EVENTS)
+    rows = bulk_load(warehouse.context, names.EVENTS, BULK)
+    assert [(row.ds, row.status, row.output_digest) for row in rows] == [(done[-1].ds, names.UNCHANGED, done[-1].output_digest)]
+    assert warehouse.version(names.EVENTS) == version
+    assert len(bulk_load(replace(warehouse.context, recompute=True), names.EVENTS, BULK)) == len(done)
+
+
+def test_a_shrunken_load_withdraws_its_days_and_spares_the_others(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [event(0), event(2), event(4)], ds=None)
+    bulk_load(warehouse.context, names.EVENTS, BULK)
+    warehouse.land(names.EVENTS, [event(64)], ds=DAY)
+    warehouse.ingest(names.EVENTS, DAY)
+    warehouse.land(names.EVENTS, [event(2)], ds=None)
+    rows = bulk_load(warehouse.context, names.EVENTS, BULK)
+    assert {(row.ds, row.counts["written"]) for row in rows} == {(FIRST + timedelta(days=n), int(n == 2)) for n in range(5)}
+    assert {row["ds"] for row in warehouse.rows(names.EVENTS)} == {FIRST + timedelta(days=2), DAY}
+
+
+def test_declared_days_bound_the_load(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [event(-1), event(0), event(2), event(5), event(1, event_time=None)], ds=None, format="json")
+    options = IngestOptions(bulk=True, first=FIRST, last=FIRST + timedelta(days=4))
+    rows = bulk_load(warehouse.context, names.EVENTS, options)
+    assert [row.ds for row in rows] == [FIRST + timedelta(days=n) for n in range(5)]
+    reasons = {(row["reason"], row["ds"]) for row in warehouse.rows(names.QUARANTINE)}
+    assert reasons == {("out_of_range", FIRST), ("missing:event_time", FIRST)}
+    assert sum(row.counts["read"] for row in rows) == 5
+    assert sum(row.counts["accepted"] for row in rows) == 2
+    assert sum(row.counts["quarantined"] for row in rows) == 3
+
+
+def test_items_arrive_together_and_hold_from_ever(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [event(0), event(2)], ds=None)
+    warehouse.land(names.ITEMS, [{"item_id": "i1", "title": "Jug", "image": b"jpg"}, {"item_id": "i2", "title": "Cup", "image": None}], ds=None)
+    bulk_load(warehouse.context, names.EVENTS, BULK)
+    (row,) = bulk_load(warehouse.context, names.ITEMS, BULK)
+    newest = FIRST + timedelta(days=2)
+    assert (row.ds, row.counts["written"]) == (newest, 2)
+    assert {(found["ds"], found["valid_from"].year) for found in warehouse.rows(names.ITEMS)} == {(newest, 1970)}
+    assert [bytes(found["image"]) for found in read_images(warehouse.context, newest).collect()] == [b"jpg"]
+    (again,) = bulk_load(warehouse.context, names.ITEMS, BULK)
+    assert (again.ds, again.status) == (newest, names.UNCHANGED)
+
+
+def test_items_need_a_day(warehouse: Warehouse) -> None:
+    warehouse.land(names.ITEMS, [{"item_id": "i1", "title": "Jug"}], ds=None)
+    (failed,) = bulk_load(warehouse.context, names.ITEMS, BULK)
+    assert failed.status == names.FAILED and "[NO_BULK_DAY]" in str(failed.reason)
+    (row,) = bulk_load(warehouse.context, names.ITEMS, IngestOptions(bulk=True, bulk_ds=FIRST))
+    assert (row.ds, row.status) == (FIRST, names.DONE)
+
+
+def test_the_main_loads_a_named_file(warehouse: Warehouse) -> None:
+    file = warehouse.root / "events.csv"
+    file.write_text("user_id,event_time,event_type,item_id\nu1,2026-01-05,click,i1\nu1,2026-01-06T00:00:00+01:00,click,i2\n")
+    assert ingest_events.main(["--root", str(warehouse.root), "--bulk", "--source", str(file)]) == names.EXIT_DONE
+    assert [row["ds"] for row in warehouse.rows(names.EVENTS)] == [FIRST, FIRST]
+
+
+def test_a_bulk_folder_without_marker_is_missing(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [event(0)], ds=None, marker=False)
+    assert ingest_events.main(["--root", str(warehouse.root), "--bulk"]) == names.EXIT_INPUT_MISSING
+    assert ingest_events.main(["--root", str(warehouse.root), "--bulk", "--source", str(warehouse.root / "none.csv")]) == names.EXIT_INPUT_MISSING

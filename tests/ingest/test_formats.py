@@ -1,0 +1,143 @@
+"""One set of rows, whatever the format; and sources that cannot be meant."""
+
+import gzip
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from jobs.errors import JobError
+from jobs.landing import find_partition, read_partition
+from jobs.mapping import CsvFormat, Mapping
+from schemas import names
+
+from .conftest import DAY, Warehouse
+
+NOON = datetime(2026, 3, 10, 12, 0, 0, 123456, tzinfo=UTC)
+EVENTS = [
+    {"user_id": "u1", "event_time": NOON, "event_type": "rating", "item_id": "42", "query": 'a "quoted", text', "value": 4.5},
+    {"user_id": "u1", "event_time": NOON, "event_type": "rating", "item_id": "42", "query": 'a "quoted", text', "value": 4.5},
+    {"user_id": "ü2", "event_time": NOON - timedelta(days=3), "event_type": "click", "item_id": "7", "query": None, "value": 1.0},
+    {"user_id": "u3", "event_time": NOON, "event_type": "query", "item_id": None, "query": "naïve café 🫖", "value": None},
+]
+
+
+def test_every_format_gives_the_same_rows(warehouse: Warehouse) -> None:
+    found = {}
+    for offset, format in enumerate(("parquet", "json", "csv", "delta")):
+        ds = DAY + timedelta(days=offset)
+        warehouse.land(names.EVENTS, EVENTS, format=format, ds=ds)
+        assert warehouse.ingest(names.EVENTS, ds).counts["accepted"] == len(EVENTS)
+        of_day = [row for row in warehouse.rows(names.EVENTS) if row["ds"] == ds]
+        found[format] = [{name: value for name, value in row.items() if name != "ds"} for row in of_day]
+    assert found["parquet"] == found["json"] == found["csv"] == found["delta"]
+    times = {row["event_time"].replace(tzinfo=UTC) if row["event_time"].tzinfo is None else row["event_time"] for row in found["csv"]}
+    assert times == {NOON, NOON - timedelta(days=3)}
+    assert sorted(row["query"] or "" for row in found["json"]) == sorted(row["query"] or "" for row in EVENTS)
+    assert len({row["event_id"] for row in found["parquet"]}) == len(EVENTS)
+
+
+def test_files_of_other_column_orders_and_sets_are_read_by_name(warehouse: Warehouse) -> None:
+    folder = warehouse.land(names.EVENTS, [])
+    (folder / "a.csv").write_text("user_id,event_time,event_type,item_id\nu1,2026-03-10,click,i1\n")
+    (folder / "b.csv").write_text("\ufeffitem_id,query,event_type,event_time,user_id\ni2,jug,cart,2026-03-10,u2\n")
+    with gzip.open(folder / "c.csv.gz", "wt") as file:
+        file.write("event_time,user_id,item_id,event_type\n2026-03-10,u3,i3,purchase\n")
+    warehouse.ingest(names.EVENTS)
+    found = {(row["user_id"], row["item_id"], row["event_type"], row["query"]) for row in warehouse.rows(names.EVENTS)}
+    assert found == {("u1", "i1", "click", None), ("u2", "i2", "cart", "jug"), ("u3", "i3", "purchase", None)}
+
+
+def test_parquet_files_of_other_column_sets_are_merged(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [{key: EVENTS[2][key] for key in ("user_id", "event_time", "event_type", "item_id")}], name="a")
+    warehouse.land(names.EVENTS, [EVENTS[3]], name="b")
+    warehouse.ingest(names.EVENTS)
+    assert {row["query"] for row in warehouse.rows(names.EVENTS)} == {None, EVENTS[3]["query"]}
+
+
+def test_line_breaks_inside_quotes_need_multiline(warehouse: Warehouse) -> None:
+    (warehouse.land(names.ITEMS, []) / "a.csv").write_text('item_id,title\ni1,"two\nlines, é"\ni2,plain\n', encoding="utf-8")
+    refused = warehouse.ingest(names.ITEMS)
+    assert (refused.counts["accepted"], refused.counts["quarantined_malformed_row"]) == (1, 2)
+    read = warehouse.ingest(names.ITEMS, mapping=Mapping(csv=CsvFormat(multiline=True)))
+    assert (read.counts["accepted"], read.counts["quarantined"]) == (2, 0)
+    assert {row["title"] for row in warehouse.rows(names.ITEMS)} == {"two\nlines, é", "plain"}
+    assert warehouse.rows(names.QUARANTINE) == []
+
+
+def test_multiline_csv_keeps_bytes_that_are_not_utf8(warehouse: Warehouse) -> None:
+    (warehouse.land(names.ITEMS, []) / "a.csv").write_bytes(b"item_id,title\ni1,Pich\xe9\ni2,Pich\xc3\xa9\n")
+    row = warehouse.ingest(names.ITEMS, mapping=Mapping(csv=CsvFormat(multiline=True)))
+    assert row.counts["quarantined_not_utf8"] == 1
+    assert [found["title"] for found in warehouse.rows(names.ITEMS)] == ["Piché"]
+
+
+def test_row_numbers_count_in_each_file(warehouse: Warehouse) -> None:
+    folder = warehouse.land(names.EVENTS, [])
+    (folder / "a.jsonl").write_text("\n".join(['{"n": "%d"}' % n for n in range(3)]))
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.jsonl").write_text("\n".join(['{"n": "%d"}' % n for n in range(2)]) + "\n\n")
+    partition = find_partition(warehouse.spark, warehouse.context.places, names.EVENTS, DAY)
+    rows = read_partition(warehouse.spark, partition, CsvFormat()).rows.select("source_file", "row_number", "source.n").collect()
+    assert sorted(map(tuple, rows)) == [("a.jsonl", 0, "0"), ("a.jsonl", 1, "1"), ("a.jsonl", 2, "2"), ("sub/b.jsonl", 0, "0"), ("sub/b.jsonl", 1, "1")]
+
+
+def test_times_of_pandas_in_nanoseconds(warehouse: Warehouse) -> None:
+    frame = pd.DataFrame({"user_id": ["u1"], "event_time": pd.to_datetime(["2026-03-10T01:02:03.000004"]).astype("datetime64[ns]")})
+    frame.assign(event_type="click", item_id="i1").to_parquet(warehouse.land(names.EVENTS, []) / "a.parquet")
+    assert warehouse.ingest(names.EVENTS).counts["accepted"] == 1
+    (row,) = warehouse.rows(names.EVENTS)
+    assert row["event_time"].isoformat().startswith("2026-03-10T01:02:03.000004")
+
+
+@pytest.mark.parametrize("format", ["parquet", "json", "csv"])
+def test_a_missing_column_is_named_with_a_hint(warehouse: Warehouse, format: str) -> None:
+    rows = [{"userid": "u1", "event_time": NOON, "event_type": "click", "item_id": "i1"}]
+    warehouse.land(names.EVENTS, rows, format=format)
+    row = warehouse.ingest(names.EVENTS)
+    assert row.status == names.FAILED
+    for said in ("[MISSING_COLUMN]", "table: events", "column: user_id", f"partition: ds={DAY}", "expected: user_id", "did you mean 'userid'?"):
+        assert said in str(row.reason)
+    assert not warehouse.context.tables.exists(names.EVENTS)
+
+
+def test_a_mapped_column_that_is_not_there_is_missing_even_where_optional(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, EVENTS)
+    row = warehouse.ingest(names.EVENTS, mapping=Mapping.model_validate({"events": {"query": "search"}}))
+    assert "[MISSING_COLUMN]" in str(row.reason) and "column: query" in str(row.reason)
+
+
+def test_events_need_a_column_for_items_or_queries(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [{"user_id": "u1", "event_time": NOON, "event_type": "click"}])
+    assert "[MISSING_COLUMN]" in str(warehouse.ingest(names.EVENTS).reason)
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({"a.jsonl": "{}", "b.csv": "x"}, "MIXED_FORMATS"),
+        ({"a.xlsx": "x"}, "UNKNOWN_FORMAT"),
+        ({"a.parquet": "this is no Parquet file"}, "UNREADABLE_FILE"),
+        ({"a.csv": "user_id,user_id\n1,2\n"}, "DUPLICATE_COLUMN"),
+    ],
+)
+def test_sources_that_cannot_be_meant(warehouse: Warehouse, files: dict[str, str], code: str) -> None:
+    folder = warehouse.land(names.EVENTS, [])
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    row = warehouse.ingest(names.EVENTS)
+    assert (row.status, row.reason is not None and code in row.reason) == (names.FAILED, True)
+    assert f"ds={DAY}" in str(row.reason)
+
+
+def test_a_column_of_arrays_cannot_be_a_user(warehouse: Warehouse) -> None:
+    rows: list[dict[str, Any]] = [{"user_id": ["u1"], "event_time": NOON, "event_type": "click", "item_id": "i1"}]
+    warehouse.land(names.EVENTS, rows)
+    row = warehouse.ingest(names.EVENTS)
+    assert "[WRONG_TYPE]" in str(row.reason) and "array<string>" in str(row.reason)
+
+
+def test_a_named_source_that_is_not_there(warehouse: Warehouse) -> None:
+    with pytest.raises(JobError, match="NO_SOURCE"):
+        find_partition(warehouse.spark, warehouse.context.places, names.EVENTS, DAY, str(warehouse.root / "nowhere.csv"))
