@@ -16,7 +16,8 @@ from jobs.cli import RootArgs, context_of, run_main
 from jobs.day import DayOptions, run_day
 from jobs.encoders import Encoder, active_encoders
 from jobs.errors import JobError
-from jobs.ingest import IngestOptions, bulk_load
+from jobs.bulk_load import bulk_load
+from jobs.ingest import IngestOptions
 from jobs.ledger import LedgerRow
 from jobs.publish import Publication
 from jobs.sample_world import World, WorldConfig, generate_world

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pyspark.sql import functions as F
@@ -25,6 +26,11 @@ class Encoder:
     def space_id(self) -> str:
         return self.manifest.space_id
 
+    @property
+    def trained_until(self) -> datetime:
+        """Nothing at or after this instant influenced the weights or their choice (UTC)."""
+        return datetime.fromisoformat(self.manifest.trained_until).astimezone(UTC)
+
 
 def open_encoder(folder: Path) -> Encoder:
     """The encoder in ``folder`` (``encoders/<version>/``). Raises karma.artefact.ArtefactError."""
@@ -42,7 +48,7 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
         "artefact_uri": str(encoder.folder),
         "artefact_digest": encoder.digest,
         "space_id": encoder.space_id,
-        "trained_until": encoder.manifest.trained_until,
+        "trained_until": encoder.trained_until,
         "status": names.ACTIVE,
         "alias": names.CHAMPION if first else None,
         "promoted_at": context.run_at if first else None,

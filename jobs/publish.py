@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs import upstream
-from jobs.cli import DayArgs, context_of, parse_instant, run_main
+from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, encoder_of
 from jobs.errors import JobError, SupersededError
@@ -107,11 +107,10 @@ def _judged_rows(context: Context, ds: date, space_id: str, verdict: LedgerRow) 
 
 def _snapshot(context: Context, ds: date, encoder: Encoder, publication: Publication, staged: DataFrame) -> DataFrame:
     available_at = context.run_at if publication.mode == names.LIVE else as_of(ds) + publication.lag
-    trained_until = parse_instant(encoder.manifest.trained_until, "trained_until")
     facts = {
         "created_at": F.lit(context.run_at),
         "available_at": F.lit(available_at),
-        "trained_until": F.lit(trained_until),
+        "trained_until": F.lit(encoder.trained_until),
         "publication": F.lit(publication.mode),
     }
     return staged.withColumns(facts).select(*CONTRACTS[names.INTEREST_EMBEDDINGS].names)

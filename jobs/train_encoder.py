@@ -63,7 +63,7 @@ def write_training_data(context: Context, *, trained_until: datetime, vision: st
     catalogue = training_catalogue(context.tables.read(names.ITEMS), features, trained_until).persist()
     impressions = training_impressions(context.tables.read(names.IMPRESSIONS), trained_until)
     impressions = impressions if events is None else impressions.limit(0)
-    digests = [frame_digest(histories, histories.columns), frame_digest(catalogue, catalogue.columns), frame_digest(impressions, impressions.columns)]
+    digests = [frame_digest(frame, frame.columns) for frame in (histories, catalogue, impressions)]
     fingerprint = digest_of(CODE_VERSION, trained_until.isoformat(), vision_digest, digests)
     folder = context.places.training / "data" / fingerprint[:16]
     if not (folder / "meta.json").is_file():

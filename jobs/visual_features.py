@@ -41,8 +41,10 @@ def visual_features_stage(vision: Sequence[str] = ()) -> Stage:
 
 
 def _specs(context: Context, vision: Sequence[str]) -> list[str]:
-    used = {encoder.manifest.vision_spec for encoder in active_encoders(context)}
-    return sorted(set(vision) or used or {DEFAULT_VISION})
+    """Sorted; an active encoder that reads no image asks for none."""
+    active = active_encoders(context)
+    used = {encoder.manifest.vision_spec for encoder in active} - {""} if active else {DEFAULT_VISION}
+    return sorted(set(vision) or used)
 
 
 def _input_digest(context: Context, ds: date, vision: Sequence[str]) -> str:
@@ -52,7 +54,7 @@ def _input_digest(context: Context, ds: date, vision: Sequence[str]) -> str:
 
 def _run(context: Context, ds: date, vision: Sequence[str]) -> Outcome:
     images = read_images(context, ds)
-    counts: dict[str, int] = {}
+    counts = {"encoded": 0, "quarantined": 0}
     encoded = [_encode(context, ds, spec, images, counts) for spec in _specs(context, vision)]
     landed = upstream.settled(context, names.INGEST_ITEMS_JOB, ds).output_digest
     return Outcome(output_digest=digest_of(encoded, landed), counts=counts, details={"vision": ",".join(encoded)})
@@ -67,8 +69,8 @@ def _encode(context: Context, ds: date, spec: str, images: DataFrame, counts: di
     rows = rows.select("image_sha256", "vision_digest", "_v.features", "_v.reason").persist()
     try:
         tally = {bool(row["bad"]): row["count"] for row in rows.groupBy(F.col("reason").isNotNull().alias("bad")).count().collect()}
-        counts["encoded"] = counts.get("encoded", 0) + tally.get(False, 0)
-        counts["quarantined"] = counts.get("quarantined", 0) + tally.get(True, 0)
+        counts["encoded"] += tally.get(False, 0)
+        counts["quarantined"] += tally.get(True, 0)
         if tally.get(False):
             good = rows.where(F.col("reason").isNull()).select("image_sha256", "vision_digest", "features")
             context.tables.insert_new(good, names.VISUAL_FEATURES, {"vision_digest": digest})

@@ -29,12 +29,10 @@ def judge(spark: SparkSession, rules: Sequence[Rule], batches: Mapping[str, Data
     rules on a figure on one row of figures. A rule whose expectation raised, came back empty or not at all has failed.
     """
     context = _context(site)
-    source = context.data_sources.add_spark("spark", persist=False)  # the frames are cached by their owner
+    source = context.data_sources.add_spark("spark", persist=False)  # the frames are materialised already
     found: dict[str, Any] = {}
     for name, (batch, members) in _suites(spark, rules, batches).items():
-        suite = context.suites.add(gx.ExpectationSuite(name=name))
-        for rule in members:
-            suite.add_expectation(_expectation(rule))
+        suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=[_expectation(rule) for rule in members]))
         definition = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
         validation = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=definition, suite=suite))
         outcome = validation.run(batch_parameters={"dataframe": batch}, result_format=_RESULT_FORMAT)
@@ -49,19 +47,17 @@ def _context(site: Path) -> Any:
     context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site.resolve())}
-    context.add_data_docs_site(_SITE, {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}})
+    context.add_data_docs_site(
+        _SITE, {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}
+    )
     return context
 
 
-def _suites(
-    spark: SparkSession, rules: Sequence[Rule], batches: Mapping[str, DataFrame]
-) -> dict[str, tuple[DataFrame, list[Rule]]]:
+def _suites(spark: SparkSession, rules: Sequence[Rule], batches: Mapping[str, DataFrame]) -> dict[str, tuple[DataFrame, list[Rule]]]:
     """The rules that can be judged, by the batch that they run on."""
     judged = [rule for rule in rules if rule.absent is None]
     figures = [rule for rule in judged if rule.kind == FIGURE]
-    suites = {
-        frame: (batch, [rule for rule in judged if rule.kind != FIGURE and rule.frame == frame]) for frame, batch in batches.items()
-    }
+    suites = {frame: (batch, [rule for rule in judged if rule.kind != FIGURE and rule.frame == frame]) for frame, batch in batches.items()}
     if figures:
         ddl = ", ".join(f"`{rule.key}` double" for rule in figures)
         values = tuple(float(rule.figure) for rule in figures)

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.gate.rules import FrameFacts, Rule, cloud_rules, count_rules, row_rules, vector_rules
-from jobs.gate.scalars import count_if, examples, null_columns, scalar_frame, usable
+from jobs.gate.scalars import count_if, examples, materialised, null_columns, scalar_frame, usable
 from jobs.gate.session import Gate, Judged, run_gate
 from jobs.gate.verdict import Verdict
 from karma.evaluation.spectrum import Moments
@@ -51,11 +51,11 @@ def check_interests(
     )  # fmt: skip
 
     def judged() -> Judged:
-        scalars = _scalars(staged, expected_users, previous, ds, dimension).cache()
+        scalars = _scalars(staged, expected_users, previous, ds, dimension).transform(materialised)
         moments = moments_by_cloud(staged.select((F.col("encoded_ds") == ds).alias("cloud"), F.col("embedding").alias("vector")), dimension)
         declared = _declared(scalars, moments, dimension, rules, has_previous=previous is not None)
         batches = {frame: scalars.where(_staged_in(frame)) for frame in _FRAMES}
-        return Judged(rules=declared, batches=batches, cached=scalars)
+        return Judged(rules=declared, batches=batches)
 
     return run_gate(gate, staged, judged, previous=previous)
 

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.gate.rules import FrameFacts, cloud_rules, count_rules, row_rules, vector_rules
-from jobs.gate.scalars import count_if, examples, null_columns, scalar_frame
+from jobs.gate.scalars import count_if, examples, materialised, null_columns, scalar_frame
 from jobs.gate.session import Gate, Judged, run_gate
 from jobs.gate.verdict import Verdict
 from karma.evaluation.spectrum import Moments
@@ -47,11 +47,11 @@ def check_items(
     )  # fmt: skip
 
     def judged() -> Judged:
-        scalars = _scalars(staged, expected_hashes).cache()
+        scalars = _scalars(staged, expected_hashes).transform(materialised)
         cloud = moments_by_cloud(staged.select(F.lit(True).alias("cloud"), F.col("embedding").alias("vector")), dimension)[True]
         facts = _facts(scalars, cloud)
         declared = count_rules(facts, rules) + row_rules(facts, rules) + vector_rules(facts, rules, dimension)
-        return Judged(rules=declared + cloud_rules(facts, rules), batches={ITEMS: scalars.where("is_staged")}, cached=scalars)
+        return Judged(rules=declared + cloud_rules(facts, rules), batches={ITEMS: scalars.where("is_staged")})
 
     return run_gate(gate, staged, judged)
 

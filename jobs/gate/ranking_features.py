@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.gate.rules import FrameFacts, Rule, count_rules, row_rules, vector_rules
-from jobs.gate.scalars import count_if, examples, null_columns, scalar_frame
+from jobs.gate.scalars import count_if, examples, materialised, null_columns, scalar_frame
 from jobs.gate.session import Gate, Judged, run_gate
 from jobs.gate.verdict import Verdict
 from schemas import names
@@ -51,9 +51,9 @@ def check_ranking_features(
     )  # fmt: skip
 
     def judged() -> Judged:
-        scalars = _scalars(staged, impressions, allow_trained_after).cache()
+        scalars = _scalars(staged, impressions, allow_trained_after).transform(materialised)
         batches = {IMPRESSIONS: scalars.where("is_staged")}
-        return Judged(rules=_declared(scalars, dimension, rules), batches=batches, cached=scalars)
+        return Judged(rules=_declared(scalars, dimension, rules), batches=batches)
 
     return run_gate(gate, staged, judged)
 

@@ -79,16 +79,12 @@ class FrameFacts:
         found = self.rows if available is None else available
         return None if found >= threshold.needs else f"{found} {what}, needs {threshold.needs}"
 
-    def figure(
-        self, name: str, threshold: Threshold, value: float, *, absent: str | None = None, examples: tuple[str, ...] = ()
-    ) -> Rule:
+    def figure(self, name: str, threshold: Threshold, value: float, *, absent: str | None = None, examples: tuple[str, ...] = ()) -> Rule:
         return Rule(
             name=name, frame=self.frame, threshold=threshold, kind=FIGURE, figure=value, absent=absent, examples=examples
         )  # fmt: skip
 
-    def every_row(
-        self, name: str, threshold: Threshold, column: str, *, absent: str | None = None, skips_nulls: bool = False
-    ) -> Rule:
+    def every_row(self, name: str, threshold: Threshold, column: str, *, absent: str | None = None, skips_nulls: bool = False) -> Rule:
         """A rule on ``column`` of every row; an ALWAYS rule cannot be judged on a frame that is empty but should not be."""
         if name in ALWAYS and not skips_nulls and self.rows == 0 and self.expected_rows > 0:
             absent = f"no row where {self.expected_rows} were expected"

@@ -108,6 +108,15 @@ def scalar_frame(staged: DataFrame, expected: DataFrame, carried_over: Sequence[
     )
 
 
+def materialised(scalars: DataFrame) -> DataFrame:
+    """``scalars`` computed once, as a frame without a past.
+
+    Great Expectations asks some thirty small queries. On a cached frame each of them plans all the joins and windows
+    again before it finds the cache, which takes longer than the queries; on a checkpoint there is nothing left to plan.
+    """
+    return scalars.localCheckpoint()
+
+
 def usable(dimension: int) -> Column:
     """Whether a row has a vector that can be used: right length, finite, with a direction."""
     return F.col("is_staged") & (F.col("dimension") == dimension) & (F.col("non_finite") == 0) & (F.col("norm") > 0)

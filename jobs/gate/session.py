@@ -31,11 +31,10 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A gate's own rules with the flat frames that they judge; ``cached`` is released after the judgement."""
+    """A gate's own rules, and the flat frames that they judge by frame name."""
 
     rules: Sequence[Rule]
     batches: Mapping[str, DataFrame]
-    cached: DataFrame
 
 
 def run_gate(gate: Gate, staged: DataFrame, judged: Callable[[], Judged], *, previous: DataFrame | None = None) -> Verdict:
@@ -49,10 +48,7 @@ def run_gate(gate: Gate, staged: DataFrame, judged: Callable[[], Judged], *, pre
         return _verdict(gate, [*_schema_rules(gate, mismatches), *_unreadable(gate)], {}, staged.count())
     origin = provenance(staged, gate.contract.table, gate.space_id, gate.ds, previous)
     own = judged()
-    try:
-        return _verdict(gate, [*_schema_rules(gate, ()), *_one_run(gate, origin), *own.rules], own.batches, origin.rows)
-    finally:
-        own.cached.unpersist()
+    return _verdict(gate, [*_schema_rules(gate, ()), *_one_run(gate, origin), *own.rules], own.batches, origin.rows)
 
 
 def _verdict(gate: Gate, rules: Sequence[Rule], batches: Mapping[str, DataFrame], rows: int) -> Verdict:

@@ -25,6 +25,10 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
+def _instant(day: int, hour: int = 0) -> dt.datetime:
+    return dt.datetime(2026, 3, day, hour, tzinfo=dt.UTC)
+
+
 def user(number: int) -> str:
     return f"u{number:03d}"
 
@@ -73,13 +77,13 @@ def _staged(number: int, vector: np.ndarray) -> Row:
     return {
         "user_id": user(number), "ds": DS, "space_id": SPACE, "run_id": "run-1", "encoded_ds": DS if changed else BEFORE,
         "fingerprint": f"{'new' if changed else 'old'}-{number}", "history_len": HISTORY_LENGTHS[number % 4],
-        "last_event_time": dt.datetime(2026, 3, 3, 12), "as_of": dt.datetime(2026, 3, 5), "embedding": vector.tolist(),
+        "last_event_time": _instant(3, 12), "as_of": _instant(5), "embedding": vector.tolist(),
     }  # fmt: skip
 
 
 def _published(number: int, vector: np.ndarray) -> Row:
     return {
         **_staged(number, vector), "ds": BEFORE, "encoded_ds": BEFORE, "run_id": "run-0", "fingerprint": f"old-{number}",
-        "as_of": dt.datetime(2026, 3, 4), "created_at": dt.datetime(2026, 3, 4, 2), "available_at": dt.datetime(2026, 3, 4, 2),
-        "trained_until": dt.datetime(2026, 2, 1), "publication": "live",
+        "as_of": _instant(4), "created_at": _instant(4, 2), "available_at": _instant(4, 2),
+        "trained_until": _instant(1), "publication": "live",
     }  # fmt: skip
