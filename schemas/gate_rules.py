@@ -49,10 +49,14 @@ class FrameRules:
     """What holds for every staged frame. Bounds that only the run knows are filled in by ``Threshold.exactly``."""
 
     schema: Threshold = Threshold(minimum=0, maximum=0, reason="readers rely on exactly the contract's columns and types")
-    one_run: Threshold = Threshold(minimum=0, maximum=0, reason="publish takes one staged version: rows of another day or run would ride along")
+    one_run: Threshold = Threshold(
+        minimum=0, maximum=0, reason="publish takes one staged version: rows of another day or run would ride along"
+    )
     row_count: Threshold = Threshold(reason="a published frame has exactly one row for each expected key")
     missing_rows: Threshold = Threshold(minimum=0, maximum=0, reason="an expected key without a row would vanish for every reader")
-    extra_rows: Threshold = Threshold(minimum=0, maximum=0, reason="a row that nothing asks for comes from other inputs than the ones that were declared")
+    extra_rows: Threshold = Threshold(
+        minimum=0, maximum=0, reason="a row that nothing asks for comes from other inputs than the ones that were declared"
+    )
     keys_unique: Threshold = Threshold(minimum=1, maximum=1, needs=1, reason="a key that occurs twice doubles rows in every join")
     no_nulls: Threshold = Threshold(minimum=0, maximum=0, needs=1, reason="the contract requires these columns")
     dimension: Threshold = Threshold(needs=1, reason="vectors of another length are of another encoder")
