@@ -7,8 +7,8 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.abc import InspectLoader
 from importlib.machinery import PathFinder
+from typing import Any
 
 import jobs
 from schemas.names import EXIT_DONE, EXIT_USAGE
@@ -63,9 +63,10 @@ def _sources() -> Iterator[tuple[str, str, str]]:
         if is_package and spec is not None:
             module = f"{module}.__main__"
             spec = PathFinder.find_spec(module, spec.submodule_search_locations)
-        if spec is None or module in (__name__, "jobs.__main__") or not isinstance(spec.loader, InspectLoader):
+        if spec is None or module in (__name__, "jobs.__main__"):
             continue
-        yield name, module, spec.loader.get_source(module) or ""
+        loader: Any = spec.loader  # of files or of a zip: both give the source
+        yield name, module, loader.get_source(module)
 
 
 def _summary(docstring: str) -> str:

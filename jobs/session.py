@@ -106,3 +106,7 @@ def _started(app_name: str, settings: Mapping[str, str]) -> SparkSession:
             f"{JARS_FOLDER_VARIABLE}, or a mirror in DEFAULT_ARTIFACT_REPOSITORY"
         )
         raise JobError("NO_SESSION", f"Spark's JVM did not start: {error}", hint=hint) from error
+
+
+if __name__ == "__main__":  # a set-up's last step: shows that Spark starts, and fetches what it needs
+    build_session("set-up").stop()

@@ -1,23 +1,71 @@
-"""Fixtures of every test: the Spark session, in two layers."""
+"""Fixtures of every test: the Spark session, in two layers, and hypothesis with a budget."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from pyspark.sql import SparkSession
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
-from jobs.session import build_session
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_VAR = Path(__file__).resolve().parents[1] / "var"
+
+# No deadline: on a shared machine a slow example says nothing. Counterexamples are kept under var/, to be tried first next time;
+# continuous integration draws the same examples in every run.
+settings.register_profile(
+    "local",
+    deadline=None,
+    database=DirectoryBasedExampleDatabase(_VAR / "cache" / "hypothesis"),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 @pytest.fixture(scope="session")
-def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Owns the JVM; tests take ``spark``."""
-    spark = build_session("tests", {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark-warehouse"))})
+def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
+    """Owns the JVM; tests take ``spark``. Imported here, so that tests without Spark start at once."""
+    from jobs.session import build_session
+
+    folder = tmp_path_factory.mktemp("spark")
+    spark = build_session(
+        "tests",
+        {
+            # As on the smallest machine, whatever this one has.
+            "spark.master": "local[2]",
+            # Frames of a few rows: every further partition is only a task to start.
+            "spark.sql.shuffle.partitions": "2",
+            "spark.default.parallelism": "2",
+            "spark.databricks.delta.snapshotPartitions": "1",
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+            "spark.local.dir": str(folder / "scratch"),
+        },
+    )
     yield spark
     spark.stop()
 
 
 @pytest.fixture
-def spark(_spark_session: SparkSession) -> Iterator[SparkSession]:
-    """The session, with nothing cached by an earlier test."""
+def spark(_spark_session: "SparkSession") -> "Iterator[SparkSession]":
+    """The session as it was at its start: no cached frame, no temporary view and no changed setting of an earlier test."""
+    before = _spark_session.conf.getAll
     yield _spark_session
     _spark_session.catalog.clearCache()
+    for table in _spark_session.catalog.listTables():
+        if table.isTemporary:
+            _spark_session.catalog.dropTempView(table.name)
+    _restore(_spark_session, before)
+
+
+def _restore(spark: "SparkSession", before: dict[str, str]) -> None:
+    after = spark.conf.getAll
+    for key in after.keys() - before.keys():
+        if spark.conf.isModifiable(key):
+            spark.conf.unset(key)
+    for key, value in before.items():
+        if after.get(key) != value and spark.conf.isModifiable(key):
+            spark.conf.set(key, value)

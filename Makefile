@@ -1,0 +1,58 @@
+# Everything that these commands make lies under var/, .venv*/ or the folder that you name.
+VENV ?= .venv
+PYTHON ?=
+ROOT ?= var/demo
+export VENV PYTHON
+export MPLCONFIGDIR ?= $(CURDIR)/var/cache/matplotlib
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format own-data own-data-inputs bench lock clean distclean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  karma --help      the single jobs ($(BIN)/karma, once the set-up has run)"
+
+setup: ## set up what is missing: Python environment, Java, Delta's jars (the other commands do it by themselves)
+	@sh scripts/setup.sh
+
+demo: setup ## the whole road on the sample world: three days published, joined to impressions, and shown (ROOT=var/demo)
+	@$(BIN)/karma demo --root "$(ROOT)"
+
+test: setup ## the tests (ARGS="tests/house -x" goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, architecture: under a minute
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --cache-dir var/cache/import_linter
+	@$(BIN)/python -m pytest tests/house
+
+format: setup ## put the code into the project's format
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+own-data: own-data-inputs setup ## your own files, to published vectors: EVENTS=.. ITEMS=.. OUT=.. [IMAGES=..] [IMPRESSIONS=..] [TARGETS=..] [MAPPING=..] [ARGS=..]
+	@$(BIN)/karma own-data --events "$(EVENTS)" --items "$(ITEMS)" --out "$(OUT)" \
+	$(if $(IMAGES),--images "$(IMAGES)") $(if $(IMPRESSIONS),--impressions "$(IMPRESSIONS)") \
+	$(if $(TARGETS),--targets "$(TARGETS)") $(if $(MAPPING),--mapping "$(MAPPING)") $(ARGS)
+
+own-data-inputs:
+	@[ -n "$(EVENTS)" ] && [ -n "$(ITEMS)" ] && [ -n "$(OUT)" ] || \
+	{ echo "usage: make own-data EVENTS=file ITEMS=file OUT=folder [IMAGES=..] [IMPRESSIONS=..] [TARGETS=..] [MAPPING=..]" >&2; exit 2; }
+
+bench: setup ## the benchmarks, into benchmarks/results/
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: setup ## compile requirements/*.in to locks with hashes, keeping the versions that still fit (UPGRADE=--upgrade takes new ones)
+	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) requirements/build.in -o requirements/build.lock
+	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) --constraint requirements/build.lock requirements/dev.in -o requirements/karma.lock
+
+COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+clean: ## remove what the commands made under var/, except what was fetched
+	@[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
+
+distclean: ## remove var/ and the environment
+	@rm -rf var "$(VENV)"
