@@ -42,10 +42,9 @@ def _first_takes(histories: Histories) -> npt.NDArray[np.bool_]:
 
 
 def _ends_of_ties(histories: Histories) -> Ints:
-    """For each event the first event after it that is another user's or has another time."""
-    total = len(histories.users)
-    changes = (np.diff(histories.users) != 0) | (np.diff(histories.times) != 0)
-    return _next_true(np.concatenate([[False], changes]))[np.arange(1, total + 1)]
+    """For each event the first event after it that has another time (of the next user's where it is among its own user's last)."""
+    changes = np.diff(histories.times, prepend=histories.times[:1]) != 0
+    return _next_true(changes)[np.arange(1, len(changes) + 1)]
 
 
 def _next_true(flags: npt.NDArray[np.bool_]) -> Ints:

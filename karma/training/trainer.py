@@ -146,6 +146,7 @@ class Run:
             if step % config.validate_every == 0 or step == config.steps:
                 found = self.validation.measure(learner.model)
                 self.log.append({"step": step, "seconds": time.monotonic() - began, **losses, **found})
+                log.info("step %d: %s", step, {name: round(value, 4) for name, value in self.log[-1].items()})
                 steps.set_postfix({"action": f"{losses['action']:.2f}", CHOSEN_BY: f"{found[CHOSEN_BY]:.4f}"})
                 if found[CHOSEN_BY] > best.metrics[CHOSEN_BY]:
                     best = Best(found, step, _snapshot(learner))
