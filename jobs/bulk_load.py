@@ -27,14 +27,20 @@ ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 _LOAD, _BULK = "load", "bulk"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Load:
-    """What one bulk load works with."""
+    """What one bulk load works with.
+
+    Attributes:
+        states: the job's newest ledger row a day.
+        day: the day that the ledger files the load's start and failure under: the last of its range, once that is known.
+    """
 
     context: Context
     table: str
     options: IngestOptions
     states: Lookup[date, LedgerRow]
+    day: date
 
     @property
     def job(self) -> str:
@@ -61,17 +67,17 @@ def bulk_load(context: Context, table: str, options: IngestOptions) -> list[Ledg
     found and those that an earlier load of the same files had. Every one of these days gets a ledger row, ``done``. Where
     nothing changed, one row says ``unchanged`` and nothing is written.
     """
-    load = _Load(context=context, table=table, options=options, states=context.ledger.states(JOB_OF[table]))
-    anchor = options.last or options.bulk_ds or context.run_at.date()
+    day = options.last or options.bulk_ds or context.run_at.date()
+    load = _Load(context=context, table=table, options=options, states=context.ledger.states(JOB_OF[table]), day=day)
     began = time.monotonic()
     try:
-        rows = _load(load, anchor, began)
+        rows = _load(load, began)
     except JobError as error:
         log.error("%s bulk: %s", load.job, error)
-        rows = [load.row(anchor, error.status, reason=str(error), durations={"total": time.monotonic() - began})]
+        rows = [load.row(load.day, error.status, reason=str(error), durations={"total": time.monotonic() - began})]
     except Exception as error:
         reason = "".join(traceback.format_exception_only(error)).strip()[:2000]
-        context.ledger.append(load.row(anchor, names.FAILED, reason=reason))
+        context.ledger.append(load.row(load.day, names.FAILED, reason=reason))
         raise
     context.ledger.append(*rows)
     log.info("%s bulk: %s, %d days from %s to %s", load.job, rows[-1].status, len(rows), rows[0].ds, rows[-1].ds)
@@ -83,18 +89,17 @@ def bulk_exit_code(rows: list[LedgerRow]) -> int:
     return next((code for code in map(exit_code, rows) if code != names.EXIT_DONE), names.EXIT_DONE)
 
 
-def _load(load: _Load, anchor: date, began: float) -> list[LedgerRow]:
+def _load(load: _Load, began: float) -> list[LedgerRow]:
     context, options = load.context, load.options
     partition = find_partition(context.spark, context.places, load.table, None, options.source)
-    items_ds = _items_day(load, partition) if load.table == names.ITEMS else anchor
-    digest = load_digest(context, partition, options, items_ds)
+    items_ds = _items_day(load, partition) if load.table == names.ITEMS else load.day
+    digest = load_digest(context, partition, options, items_ds if load.table == names.ITEMS else None)
     same = [row for _, row in sorted(load.states.items()) if row.settled and row.input_digest == digest]
     if same and not context.recompute:
         last = same[-1]
         facts = {name: getattr(last, name) for name in ("input_digest", "output_digest", "counts", "versions", "details")}
         return [load.row(last.ds, names.UNCHANGED, **facts)]
-    context.ledger.append(load.row(anchor, names.STARTED, input_digest=digest))
-    tallies, version = _write(load, partition, items_ds)
+    tallies, version = _write(load, partition, items_ds, digest)
     details = {**load_details(partition, options), _LOAD: _BULK}
     seconds = {"total": time.monotonic() - began}
     return [
@@ -124,7 +129,7 @@ def _items_day(load: _Load, partition: Partition) -> date:
     return max(days)
 
 
-def _write(load: _Load, partition: Partition, items_ds: date) -> tuple[dict[date, Tally], int]:
+def _write(load: _Load, partition: Partition, items_ds: date, digest: str) -> tuple[dict[date, Tally], int]:
     """Write the load; a tally for every day of its range, and the commit's version."""
     context, options, table = load.context, load.options, load.table
     landed = read_partition(context.spark, partition, options.mapping.csv)
@@ -134,6 +139,8 @@ def _write(load: _Load, partition: Partition, items_ds: date) -> tuple[dict[date
         check_nothing_lost(landed.rows.count(), sum(tally.judged for tally in found.values()), table, partition.label)
         tallies = _by_day(found, _range(load, partition, found, items_ds))
         days = sorted(tallies)
+        load.day = days[-1]
+        context.ledger.append(load.row(load.day, names.STARTED, input_digest=digest))
         within = days_predicate(days)
         refused = refused_of(judged, landed, options, context.run_id)
         refused = refused.withColumn("ds", F.when(F.expr(within), F.col("ds")).otherwise(F.lit(days[0])))

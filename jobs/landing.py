@@ -63,7 +63,7 @@ def find_partition(spark: SparkSession, places: Places, table: str, day: date | 
     """
     if source is not None:
         if not hadoop_files.exists(spark, source):
-            raise InputMissingError("NO_SOURCE", "the named source is not there", table=table, expected=source, got="no such file or folder")
+            raise InputMissingError("NO_SOURCE", "the named source is not there", table=table, expected=source, got="no such file")
         return _listed(spark, table, source, source)
     path, label = _place(places, table, day)
     if not has_landed(spark, places, table, day):

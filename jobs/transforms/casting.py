@@ -40,7 +40,8 @@ class Cast:
 
 def cast(column: Column, type: T.DataType, target: str, rule: ColumnRule) -> Cast | None:
     """``column`` of Spark type ``type`` as the contract's type ``target``; None where no value of that type could be one."""
-    if isinstance(type, (T.ArrayType, T.MapType, T.StructType)) or (target != "timestamp" and isinstance(type, (T.DateType, T.TimestampType))):
+    nested = isinstance(type, (T.ArrayType, T.MapType, T.StructType))
+    if nested or (target != "timestamp" and isinstance(type, (T.DateType, T.TimestampType, T.TimestampNTZType))):
         return None
     readers: dict[str, Callable[[Column, T.DataType, ColumnRule], Column | None]] = {
         "string": _text, "double": _double, "int": _int, "boolean": _boolean, "timestamp": _instant, "binary": _bytes

@@ -71,7 +71,8 @@ def test_one_id_on_two_days_of_a_bulk_load_is_left_to_the_readers(spark: SparkSe
     assert [entry["verdict"] for entry in found] == [None, None]
 
 
-_ROWS = st.lists(st.tuples(st.sampled_from(["u1", "u2"]), st.sampled_from(["i1", None]), st.sampled_from(["q", None])), min_size=1, max_size=8)
+_ROW = st.tuples(st.sampled_from(["u1", "u2"]), st.sampled_from(["i1", None]), st.sampled_from(["q", None]))
+_ROWS = st.lists(_ROW, min_size=1, max_size=8)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,7 @@
 """Versions of items: what is new, whose picture, which digest."""
 
 import hashlib
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,12 +12,13 @@ from jobs.landing_images import read_images
 from jobs.transforms.arriving_items import content_hash_column
 from karma.text import content_hash
 from schemas import names
-
-from .conftest import DAY, Warehouse
+from tests.ingest.warehouse import DAY, Warehouse
 
 START = datetime(2026, 3, 10, tzinfo=UTC)
 NEXT = DAY + timedelta(days=1)
-NASTY = ["", "0", "1", "plain", "naïve 🫖", "Ｆｕｌｌ", "e\u0301", "é", "a\x1fb", "\x00", "a\nb", "'\"\\", "x" * 5000, " pad ", "null", "1\x1f0"]
+NASTY = [
+    "", "0", "1", "plain", "naïve 🫖", "Ｆｕｌｌ", "e\u0301", "é", "a\x1fb", "\x00", "a\nb", "'\"\\", "x" * 5000, " pad ", "null", "1\x1f0",
+]  # fmt: skip
 
 
 def item(item_id: str = "i1", title: str | None = "Blue jug", **facts: Any) -> dict[str, Any]:
@@ -86,11 +88,12 @@ def test_a_rerun_of_a_day_replaces_its_own_versions_alone(warehouse: Warehouse) 
 @pytest.mark.parametrize("format", ["parquet", "json"])
 def test_pictures_that_land_as_bytes(warehouse: Warehouse, format: str) -> None:
     pictures = [b"\xff\xd8one", b"\xff\xd8two", None, b"\xff\xd8one"]
-    spelled = pictures if format == "parquet" else [picture and __import__("base64").b64encode(picture).decode() for picture in pictures]
+    spelled = pictures if format == "parquet" else [picture and b64encode(picture).decode() for picture in pictures]
     warehouse.land(names.ITEMS, [item(f"i{n}", image=image) for n, image in enumerate(spelled)], format=format)
     warehouse.ingest(names.ITEMS)
     digests = [picture and hashlib.sha256(picture).hexdigest() for picture in pictures]
-    assert {row["item_id"]: row["image_sha256"] for row in warehouse.rows(names.ITEMS)} == {f"i{n}": digest for n, digest in enumerate(digests)}
+    written = {row["item_id"]: row["image_sha256"] for row in warehouse.rows(names.ITEMS)}
+    assert written == {f"i{n}": digest for n, digest in enumerate(digests)}
     images = {row["image_sha256"]: bytes(row["image"]) for row in read_images(warehouse.context, DAY).collect()}
     assert images == {digest: picture for digest, picture in zip(digests, pictures, strict=True) if digest}
 
@@ -115,8 +118,9 @@ def test_pictures_that_lie_in_files(warehouse: Warehouse) -> None:
 
 
 def test_a_refused_row_keeps_the_digest_of_its_picture_not_the_picture(warehouse: Warehouse) -> None:
-    warehouse.land(names.ITEMS, [item(), {**item("i2"), "item_id": None, "image": b"\xff\xd8" * 1000}])
+    picture = b"\xff\xd8" * 1000
+    warehouse.land(names.ITEMS, [item(), {**item("i2"), "item_id": None, "image": picture}])
     warehouse.ingest(names.ITEMS)
     (refused,) = warehouse.rows(names.QUARANTINE)
-    assert f'"image:sha256":"{hashlib.sha256(b"\xff\xd8" * 1000).hexdigest()}","image:length":2000' in refused["row"]
+    assert f'"image:sha256":"{hashlib.sha256(picture).hexdigest()}","image:length":2000' in refused["row"]
     assert len(refused["row"]) < 300

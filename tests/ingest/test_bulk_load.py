@@ -11,8 +11,7 @@ from jobs.ingest import IngestOptions
 from jobs.landing_images import read_images
 from schemas import names
 from schemas.contracts import CONTRACTS
-
-from .conftest import DAY, Warehouse
+from tests.ingest.warehouse import DAY, Warehouse
 
 FIRST = date(2026, 1, 5)
 BULK = IngestOptions(bulk=True)
@@ -82,7 +81,8 @@ def test_declared_days_bound_the_load(warehouse: Warehouse) -> None:
 
 def test_items_arrive_together_and_hold_from_ever(warehouse: Warehouse) -> None:
     warehouse.land(names.EVENTS, [event(0), event(2)], ds=None)
-    warehouse.land(names.ITEMS, [{"item_id": "i1", "title": "Jug", "image": b"jpg"}, {"item_id": "i2", "title": "Cup", "image": None}], ds=None)
+    items = [{"item_id": "i1", "title": "Jug", "image": b"jpg"}, {"item_id": "i2", "title": "Cup", "image": None}]
+    warehouse.land(names.ITEMS, items, ds=None)
     bulk_load(warehouse.context, names.EVENTS, BULK)
     (row,) = bulk_load(warehouse.context, names.ITEMS, BULK)
     newest = FIRST + timedelta(days=2)
@@ -96,7 +96,8 @@ def test_items_arrive_together_and_hold_from_ever(warehouse: Warehouse) -> None:
 def test_items_need_a_day(warehouse: Warehouse) -> None:
     warehouse.land(names.ITEMS, [{"item_id": "i1", "title": "Jug"}], ds=None)
     (failed,) = bulk_load(warehouse.context, names.ITEMS, BULK)
-    assert failed.status == names.FAILED and "[NO_BULK_DAY]" in str(failed.reason)
+    assert failed.status == names.FAILED
+    assert "[NO_BULK_DAY]" in str(failed.reason)
     (row,) = bulk_load(warehouse.context, names.ITEMS, IngestOptions(bulk=True, bulk_ds=FIRST))
     assert (row.ds, row.status) == (FIRST, names.DONE)
 
@@ -110,5 +111,6 @@ def test_the_main_loads_a_named_file(warehouse: Warehouse) -> None:
 
 def test_a_bulk_folder_without_marker_is_missing(warehouse: Warehouse) -> None:
     warehouse.land(names.EVENTS, [event(0)], ds=None, marker=False)
-    assert ingest_events.main(["--root", str(warehouse.root), "--bulk"]) == names.EXIT_INPUT_MISSING
-    assert ingest_events.main(["--root", str(warehouse.root), "--bulk", "--source", str(warehouse.root / "none.csv")]) == names.EXIT_INPUT_MISSING
+    flags = ["--root", str(warehouse.root), "--bulk"]
+    assert ingest_events.main(flags) == names.EXIT_INPUT_MISSING
+    assert ingest_events.main([*flags, "--source", str(warehouse.root / "none.csv")]) == names.EXIT_INPUT_MISSING

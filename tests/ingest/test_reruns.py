@@ -8,8 +8,7 @@ import pytest
 
 from jobs import ingest_events, ingest_impressions, ingest_items
 from schemas import names
-
-from .conftest import DAY, Warehouse
+from tests.ingest.warehouse import DAY, Warehouse
 
 NEXT = DAY + timedelta(days=1)
 
@@ -89,9 +88,11 @@ def test_the_mains_exit_4_where_input_is_missing(warehouse: Warehouse, main: Any
     assert main(["--root", str(warehouse.root), "--ds", str(DAY)]) == names.EXIT_INPUT_MISSING
 
 
-@pytest.mark.parametrize("flags", [["--ds", "10.03.2026"], ["--ds", "2026-02-30"], [], ["--ds", "2026-03-10", "--bulk"], ["--ds", "2026-03-10", "--mapping", "none.toml"]])
-def test_the_main_exits_2_where_the_flags_cannot_be_meant(warehouse: Warehouse, flags: list[str]) -> None:
-    assert ingest_events.main(["--root", str(warehouse.root), *flags]) == names.EXIT_USAGE
+@pytest.mark.parametrize(
+    "flags", ["--ds 10.03.2026", "--ds 2026-02-30", "", "--ds 2026-03-10 --bulk", "--ds 2026-03-10 --mapping none.toml"]
+)
+def test_the_main_exits_2_where_the_flags_cannot_be_meant(warehouse: Warehouse, flags: str) -> None:
+    assert ingest_events.main(["--root", str(warehouse.root), *flags.split()]) == names.EXIT_USAGE
 
 
 def test_the_main_ingests_a_range_of_days(warehouse: Warehouse) -> None:
