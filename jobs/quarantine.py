@@ -31,9 +31,13 @@ def replace_quarantine_days(context: Context, rows: DataFrame, job: str, table: 
 
 
 def days_predicate(days: Sequence[date]) -> str:
-    """``ds`` is one of ``days``, in SQL; a range where no day is left out."""
-    if (max(days) - min(days)).days + 1 == len(set(days)):
-        return f"`ds` BETWEEN DATE'{min(days)}' AND DATE'{max(days)}'"
+    """``ds`` is one of ``days``, in SQL; a range where no day is left out.
+
+    Written out, since Delta cannot resolve a BETWEEN in a replaceWhere that is not of partition columns alone.
+    """
+    first, last = min(days), max(days)
+    if (last - first).days + 1 == len(set(days)):
+        return f"(`ds` >= DATE'{first}' AND `ds` <= DATE'{last}')"
     listed = ", ".join(f"DATE'{day}'" for day in sorted(set(days)))
     return f"`ds` IN ({listed})"
 
