@@ -69,7 +69,7 @@ def _input_digest(context: Context, ds: date, plan: LeaveLastOut) -> str:
     return digest_of(
         names.LEAVE_LAST_OUT_JOB, CODE_VERSION, plan.config.read_text(), plan.vision, plan.baskets,
         frame_digest(plan.targets, ["user_id", "item_id", "cut_time"]),
-        upstream.events_digest(context, ds), upstream.outputs_until(context, names.INGEST_ITEMS_JOB, ds),
+        upstream.events_digest(context, ds), sorted(upstream.outputs_until(context, names.INGEST_ITEMS_JOB, ds).items()),
     )  # fmt: skip
 
 
