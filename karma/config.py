@@ -122,6 +122,8 @@ class TrainingConfig(Config):
         clip: most that the gradient norm may be, for the encoder and for the decoders separately.
         patience: validations without a better one before the run ends.
         max_seconds: no step begins later than this after the start of training; such a run is not reproducible.
+        threads: of torch while it trains; None leaves it as it is. On a machine that others use, two threads that wait for each
+            other were ten times slower than one.
         precision: "auto" takes bf16 where the processor computes in it.
     """
 
@@ -150,6 +152,7 @@ class TrainingConfig(Config):
     validate_every: int = 50
     patience: int = 5
     max_seconds: float | None = None
+    threads: int | None = None
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
     @model_validator(mode="after")

@@ -3,11 +3,14 @@
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from karma.artefact import ArtefactError, Provenance, export_encoder, verify
@@ -67,12 +70,23 @@ def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None =
         log.info("%s exists: nothing to train", folder)
         return folder
     read = read_training_data(data, config.encoder.event_types)
-    run = Run.of(config, read, progress=progress)
-    metrics = run.fit(progress=progress)
+    with _threads(config.threads):
+        run = Run.of(config, read, progress=progress)
+        metrics = run.fit(progress=progress)
     export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, _provenance(version, config, read.meta, metrics))
     save_state((state or Path(out).parent / "training") / version, run.learner, run.optimiser, run.log)
     log.info("%s: %s", folder, metrics)
     return folder
+
+
+@contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _is_there(folder: Path) -> bool:
@@ -165,7 +179,8 @@ class Run:
     def _step(self, step: int) -> dict[str, float]:
         """One optimiser step. Returns the unweighted losses."""
         learner, config = self.learner, self.config
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=wants_bf16(config.precision)):
+        bf16 = torch.autocast("cpu", dtype=torch.bfloat16, enabled=wants_bf16(config.precision))
+        with bf16, sdpa_kernel(SDPBackend.MATH):  # on a CPU the gradient of the fused kernel would be the slowest part of a step
             losses = learner.losses(self.sampler.draw())
         ramp = min(1.0, step / max(1, config.objectives.ramp_steps))
         weighted = [getattr(config.objectives, name) * (1.0 if name == "action" else ramp) * loss for name, loss in losses.items()]
