@@ -30,7 +30,9 @@ class ItemTower(nn.Module):
         self.visual = nn.Linear(components, config.dim, bias=False) if components else None
         self.no_visual = nn.Parameter(torch.zeros(config.dim)) if components else None
         self.collaborative = nn.Embedding(rows, config.dim) if config.use_collaborative and rows else None
-        self.bias = nn.Parameter(torch.zeros(config.dim))
+        self.bias = nn.Parameter(
+            torch.randn(config.dim) * INITIAL_SPREAD / 10
+        )  # never zero: an item of which nothing is known has a vector
         self.register_buffer("visual_mean", torch.zeros(features if components else 0))
         self.register_buffer("visual_basis", torch.zeros(features if components else 0, components))
         for layer in (self.text, self.visual):

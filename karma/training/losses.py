@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from karma.config import TrainingConfig
 from karma.model.decoders import Decoders
@@ -38,6 +38,20 @@ class Learner:
     popularity: Tensor
     config: TrainingConfig
     generator: torch.Generator
+
+    @property
+    def parts(self) -> tuple[nn.Module, ...]:
+        """All modules that are trained; only the first is served."""
+        return self.model, self.decoders, self.temperature
+
+    def state(self) -> list[dict[str, Tensor]]:
+        """A copy of the weights, part by part."""
+        return [{name: tensor.detach().clone() for name, tensor in part.state_dict().items()} for part in self.parts]
+
+    def restore(self, state: list[dict[str, Tensor]]) -> None:
+        """Set the weights to those that ``state`` returned."""
+        for part, weights in zip(self.parts, state, strict=True):
+            part.load_state_dict(weights)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The objectives whose weight is not 0, by their names in ``ObjectiveConfig``, unweighted."""

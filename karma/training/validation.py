@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from karma.evaluation.ranks import CUTOFFS, hit_rate, rank_of_target
+from karma.evaluation.spectrum import spectrum
 from karma.model.encoder import KarmaEncoder
 from karma.training.batches import newest, seen_so_far, windows_of
 from karma.training.data import Histories, Ints
@@ -30,25 +32,28 @@ class Validation:
     mask_seen: bool
 
     def measure(self, model: KarmaEncoder) -> dict[str, float]:
-        """HR at the cut-offs below the corpus size and NDCG over the whole corpus; the encoder is left in training mode."""
+        """``measures`` of the encoder, and the effective rank of item and interest vectors; the encoder is left in training mode."""
         model.eval()
         with torch.inference_mode():
             items = item_vectors(model, self.tensors, torch.arange(len(self.tensors.rows)))
-            scores = [self._scores(model, items, last) for last in self._blocks(self.split.last_seen)]
+            interests = [self._interests(model, items, last) for last in self._blocks(self.split.last_seen)]
         model.train()
-        return measures(self._ranks(scores), len(self.tensors.rows))
+        found = measures(self._ranks([(block @ items.T).numpy() for block in interests]), len(items))
+        clouds = {"items": items, "interests": torch.cat([*interests, items[:0]])}
+        ranks = {f"effective_rank_{name}": spectrum(cloud.numpy()).effective_rank for name, cloud in clouds.items() if len(cloud) > 1}
+        return {**found, **ranks}
 
     def popularity(self, popularity: npt.NDArray[np.float32]) -> dict[str, float]:
         """The same measures for ranking every user by the items' shares [k] among the training targets."""
         scores = [np.tile(popularity, (len(last), 1)) for last in self._blocks(self.split.last_seen)]
         return measures(self._ranks(scores), len(popularity))
 
-    def _scores(self, model: KarmaEncoder, items: torch.Tensor, last: Ints) -> npt.NDArray[np.float32]:
+    def _interests(self, model: KarmaEncoder, items: Tensor, last: Ints) -> Tensor:
+        """Interest vectors after the events ``last`` [n]: float32 [n, d]."""
         windows = windows_of(self.histories, newest(self.histories, last, model.config.history_length))
         batch = history_batch(model, self.tensors, windows, items, torch.arange(len(items)))
-        interests = model.interest(batch, model.backbone, torch.from_numpy(windows.lengths - 1)[:, None])[:, 0]
-        scores: npt.NDArray[np.float32] = (interests @ items.T).numpy()
-        return scores
+        interests: Tensor = model.interest(batch, model.backbone, torch.from_numpy(windows.lengths - 1)[:, None])[:, 0]
+        return interests
 
     def _ranks(self, scores: list[npt.NDArray[np.float32]]) -> Ints:
         corpus = len(self.tensors.rows)

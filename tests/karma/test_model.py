@@ -130,3 +130,9 @@ def test_golden_vectors_guard_the_encoder_code_version() -> None:
     assert ENCODER_CODE_VERSION == GOLDEN_VERSION
     assert items.ravel().tolist() == pytest.approx(GOLDEN_ITEM, abs=1e-5)
     assert interest.ravel().tolist() == pytest.approx(GOLDEN_INTEREST, abs=1e-5)
+
+
+def test_an_item_of_which_nothing_is_known_has_a_unit_vector() -> None:
+    made = ItemTower(EncoderConfig(dim=4, use_text=False, use_visual=False), text_width=3, features=0, rows=2)
+    found = made(torch.zeros(1, 3), torch.zeros(1, 0), torch.tensor([False]), torch.tensor([-1]))
+    assert found.norm().item() == pytest.approx(1.0, abs=1e-5)

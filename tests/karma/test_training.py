@@ -17,7 +17,9 @@ from karma.training import TrainingDataError, train
 from karma.training.collaborative import collaborative_start, items_taken
 from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_meta, read_training_data
 from karma.training.losses import appended, queries_of
-from karma.training.trainer import Run, rate_at, version_of
+from karma.training.optimiser import rate_at
+from karma.training.run import DivergedError, Run
+from karma.training.trainer import version_of
 from tests.karma.conftest import Planted
 from tests.karma.planted import EVENTS, FEATURES, USERS, group_of, tiny_config, write_world
 from tests.karma.test_examples import histories_of
@@ -48,11 +50,18 @@ def test_training_beats_popularity_and_says_so(planted: Planted) -> None:
 
 def test_all_objectives_fall(planted: Planted) -> None:
     run = Run.of(planted.config, read_training_data(planted.data, planted.config.encoder.event_types), progress=False)
-    first = run._step(1)
+    first = run.step(1)
     assert set(first) == {"action", "generation", "reconstruct_interest", "reconstruct_item", "visual"}
     for step in range(2, 40):
-        last = run._step(step)
+        last = run.step(step)
     assert all(last[name] < first[name] for name in first)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(planted: Planted) -> None:
+    run = Run.of(planted.config, read_training_data(planted.data, planted.config.encoder.event_types), progress=False)
+    run.learner.model.interest.base.data.fill_(float("nan"))
+    with pytest.raises(DivergedError, match="step 7"):
+        run.step(7)
 
 
 def test_the_same_data_and_configuration_are_trained_once(planted: Planted, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,46 @@
+"""Which parameters learn how fast, and how the rate falls."""
+
+import math
+
+import torch
+from torch import nn
+
+from karma.training.losses import Learner
+
+FINAL_RATE = 0.05
+BETAS = (0.9, 0.98)
+
+
+def optimiser_of(learner: Learner) -> torch.optim.AdamW:
+    """AdamW over all that the learner trains; see ``parameter_groups``."""
+    return torch.optim.AdamW(parameter_groups(learner), lr=learner.config.learning_rate, betas=BETAS, fused=True)
+
+
+def rate_at(step: int, warm_up: int, steps: int) -> float:
+    """Factor on the learning rate: linear from 0 over the warm-up, then a half cosine down to FINAL_RATE."""
+    if step < warm_up:
+        return (step + 1) / warm_up
+    done = min(1.0, (step - warm_up) / max(1, steps - warm_up))
+    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def parameter_groups(learner: Learner) -> list[dict[str, object]]:
+    """One group a learning rate and decay: only matrices that map vectors decay, never tables, kernels, gates or norms."""
+    config = learner.config
+    matrices = {id(module.weight) for part in learner.parts for module in part.modules() if isinstance(module, nn.Linear)}
+    factors = {
+        "tower.collaborative.": config.rate_collaborative,
+        "interest.residual.": config.rate_residual,
+        "backbone.": config.rate_backbone,
+    }
+    if learner.model.interest.pool is None:
+        factors.pop("interest.residual.")  # then it is no residual, but the only path
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for part in learner.parts:
+        for name, parameter in part.named_parameters():
+            factor = next((value for prefix, value in factors.items() if part is learner.model and name.startswith(prefix)), 1.0)
+            decay = config.weight_decay if id(parameter) in matrices else 0.0
+            groups.setdefault((factor, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": config.learning_rate * factor, "weight_decay": decay} for (factor, decay), parameters in groups.items()
+    ]
