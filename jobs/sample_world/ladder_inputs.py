@@ -7,12 +7,10 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.sample_world.config import BULK
 from jobs.sample_world.ladder import Ints, LadderInputs, read_pictures
 from jobs.sample_world.styles import CATEGORY_INDEX, STYLES
-from jobs.sample_world.targets import read_landing
 from jobs.sample_world.titles import read_styles
-from schemas import names
+from jobs.sample_world.writer import read_bulk_events
 
 MAX_TARGETS = 5_000
 MAX_SCORES = 1_000_000_000
@@ -27,7 +25,7 @@ def gather(spark: SparkSession, landing: Path, world: Path) -> LadderInputs:
     stride = -(-len(targets) // min(MAX_TARGETS, MAX_SCORES // len(items))) or 1
     rows = np.arange(0, len(targets), stride)
     users = targets.column("user_id").take(rows).to_pylist()
-    bulk = read_landing(spark, landing, names.EVENTS, [BULK]).where("item_id IS NOT NULL")
+    bulk = read_bulk_events(spark, landing).where("item_id IS NOT NULL")
     histories = _histories(spark, bulk, users)
     style = np.array([_STYLE_INDEX[name] for name in items.column("style").to_pylist()])
     palettes = [None if values is None else np.array(values, np.float32) for values in items.column("palette").to_pylist()]

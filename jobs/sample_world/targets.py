@@ -9,10 +9,11 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from jobs.sample_world.catalogue import Catalogue
-from jobs.sample_world.config import BULK, WorldConfig
+from jobs.sample_world.config import WorldConfig
 from jobs.sample_world.images import read_palette
 from jobs.sample_world.styles import CATEGORIES, STYLES
 from jobs.sample_world.users import tastes_of
+from jobs.sample_world.writer import read_bulk_events, read_daily_events, read_items
 from schemas import names
 
 
@@ -22,8 +23,9 @@ def write_targets(spark: SparkSession, catalogue: Catalogue, landing: Path, worl
     targets = find_targets(spark, catalogue.config, landing).toArrow()
     pq.write_table(targets, world / "targets.parquet")
     pq.write_table(_mixtures(spark, catalogue.config, targets).toArrow(), world / "truth" / "targets.parquet")
-    palettes = dict(zip(*(_palettes(spark, landing).toArrow().column(name).to_pylist() for name in ("item_id", "palette")), strict=True))
-    pq.write_table(_item_truth(catalogue, palettes), world / "truth" / "items.parquet")
+    palettes = _palettes(spark, landing).toArrow()
+    palette_of = dict(zip(palettes.column("item_id").to_pylist(), palettes.column("palette").to_pylist(), strict=True))
+    pq.write_table(_item_truth(catalogue, palette_of), world / "truth" / "items.parquet")
 
 
 def find_targets(spark: SparkSession, config: WorldConfig, landing: Path) -> DataFrame:
@@ -32,34 +34,17 @@ def find_targets(spark: SparkSession, config: WorldConfig, landing: Path) -> Dat
     Of users with an item event in the bulk load; rows that are broken, dated after their arrival, or name an item that never lands
     are no targets. Ordered by user_id.
     """
-    items = read_landing(spark, landing, names.ITEMS).select("item_id").distinct()
-    demo_days = [day.isoformat() for day in config.demo_days]
-    arrived = read_landing(spark, landing, names.EVENTS, demo_days).where(
+    items = read_items(spark, landing, "item_id string").distinct()
+    arrived = read_daily_events(spark, landing).where(
         F.col("user_id").isNotNull()
         & F.col("event_type").isin(*names.EVENT_TYPES)
         & (F.to_date("event_time") <= F.col("ds"))
         & (F.col("event_time") >= F.lit(config.trained_until))
     )
-    earlier = read_landing(spark, landing, names.EVENTS, [BULK]).where("item_id IS NOT NULL").select("user_id").distinct()
+    earlier = read_bulk_events(spark, landing).where("item_id IS NOT NULL").select("user_id").distinct()
     first = F.row_number().over(Window.partitionBy("user_id").orderBy("event_time", "event_id"))
     known = arrived.join(items, "item_id", "left_semi").join(earlier, "user_id", "left_semi")
     return known.withColumn("nth", first).where("nth = 1").select("user_id", "item_id", "event_time").orderBy("user_id")
-
-
-def read_landing(spark: SparkSession, landing: Path, table: str, partitions: list[str] | None = None) -> DataFrame:
-    """The rows of some landing partitions (all of them by default), with the DATE ``ds``, null for the bulk load."""
-    wanted = partitions or [folder.name.removeprefix("ds=") for folder in sorted((landing / table).iterdir()) if folder.is_dir()]
-    frames = [_read_partition(spark, landing / table, name) for name in wanted]
-    rows = frames[0]
-    for frame in frames[1:]:
-        rows = rows.unionByName(frame, allowMissingColumns=True)
-    return rows
-
-
-def _read_partition(spark: SparkSession, folder: Path, name: str) -> DataFrame:
-    path = folder / (name if name == BULK else f"ds={name}")
-    day = F.lit(None if name == BULK else name).cast("date")
-    return spark.read.parquet(f"file://{path.absolute()}").withColumn("ds", day)
 
 
 def _mixtures(spark: SparkSession, config: WorldConfig, targets: pa.Table) -> DataFrame:
@@ -78,7 +63,7 @@ def _mixtures(spark: SparkSession, config: WorldConfig, targets: pa.Table) -> Da
 
 
 def _palettes(spark: SparkSession, landing: Path) -> DataFrame:
-    """item_id, palette of what can be read of its picture; every version of an item has the same picture."""
+    """item_id, palette of what can be read of its picture, a row a version; all versions of an item have the same picture."""
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -86,7 +71,7 @@ def _palettes(spark: SparkSession, landing: Path) -> DataFrame:
             columns = [batch.column("item_id"), pa.array(palettes, pa.list_(pa.float32()))]
             yield pa.RecordBatch.from_arrays(columns, names=["item_id", "palette"])
 
-    pictures = read_landing(spark, landing, names.ITEMS).select("item_id", "image").dropDuplicates(["item_id"])
+    pictures = read_items(spark, landing, "item_id string, image binary")
     return pictures.mapInArrow(look, "item_id string, palette array<float>")
 
 

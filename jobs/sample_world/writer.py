@@ -47,6 +47,28 @@ def write_landing(spark: SparkSession, catalogue: Catalogue, landing: Path) -> N
     shelves.unpersist()
 
 
+def read_bulk_events(spark: SparkSession, landing: Path) -> DataFrame:
+    """The events before the first demo day."""
+    return spark.read.schema(_ddl(_schema(Event._fields[1:]))).parquet(_uri(landing / names.EVENTS / BULK))
+
+
+def read_daily_events(spark: SparkSession, landing: Path) -> DataFrame:
+    """The events of the demo days, with their arrival day ``ds``."""
+    reader = spark.read.schema(f"{_ddl(_schema(Event._fields[1:]))}, ds date").option("basePath", _uri(landing / names.EVENTS))
+    return reader.parquet(*map(_uri, sorted((landing / names.EVENTS).glob("ds=*"))))
+
+
+def read_items(spark: SparkSession, landing: Path, columns: str) -> DataFrame:
+    """Some columns (DDL) of all item versions."""
+    folders = sorted(folder for folder in (landing / names.ITEMS).iterdir() if folder.is_dir())
+    return spark.read.schema(columns).parquet(*map(_uri, folders))
+
+
+def _uri(path: Path) -> str:
+    """Not Path.as_uri: Hadoop wants its paths unescaped."""
+    return f"file://{path.absolute()}"
+
+
 def _schema(fields: Sequence[str]) -> pa.Schema:
     return pa.schema([(name, _TYPES.get(name, pa.string())) for name in fields])
 
@@ -104,7 +126,7 @@ def _batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch
 
 def _write(rows: DataFrame, config: WorldConfig, folder: Path) -> None:
     """One folder a landing partition, and its marker; a day without rows has the marker alone."""
-    rows.write.partitionBy("landing").parquet(f"file://{folder.absolute()}")
+    rows.write.partitionBy("landing").parquet(_uri(folder))
     for partition in (BULK, *(day.isoformat() for day in config.demo_days)):
         written, final = folder / f"landing={partition}", folder / (partition if partition == BULK else f"ds={partition}")
         if written.exists():

@@ -27,8 +27,9 @@ def _read(table: Path) -> pd.DataFrame:
     frames = []
     for folder in sorted(entry for entry in table.iterdir() if entry.is_dir()):
         frame = pd.concat([pd.read_parquet(file) for file in sorted(folder.glob("*.parquet"))])
-        frames.append(frame.assign(partition=folder.name, day=pd.to_datetime(folder.name.removeprefix("ds="), errors="coerce", utc=True)))
-    return pd.concat(frames, ignore_index=True)
+        frames.append(frame.assign(partition=folder.name))
+    rows = pd.concat(frames, ignore_index=True)
+    return rows.assign(day=pd.to_datetime(rows.partition.str.removeprefix("ds="), format="%Y-%m-%d", errors="coerce", utc=True))
 
 
 @pytest.fixture(scope="session")
