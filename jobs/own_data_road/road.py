@@ -1,7 +1,7 @@
 """The road in its order: land, ingest, look, judge leave-last-out, train by time, derive impressions, run the days."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -82,42 +82,68 @@ class Travelled:
 
 def travel(context: Context, plan: Plan) -> Travelled:
     """Run the whole road; what is settled with the same inputs is left as it is. Raises JobError where a step does not settle."""
-    steps = Steps()
-    rows: list[LedgerRow] = []
-
-    def settled(*done: LedgerRow) -> LedgerRow:
-        refuse_unsettled(done)
-        rows.extend(done)
-        return done[-1]
-
-    with steps.step("land"):
+    walk = _Walk(context=context, plan=plan)
+    with walk.steps.step("land"):
         _land(context, plan)
-    with steps.step("ingest"):
-        bulk = IngestOptions(mapping=plan.mapping, bulk=True)
-        settled(*bulk_load(context, names.EVENTS, bulk))
-        span = span_of(context, plan)
-        settled(*bulk_load(context, names.ITEMS, IngestOptions(mapping=plan.mapping, bulk=True, bulk_ds=span.first)))
-    with steps.step("visual features"):
-        settled(run_stage(context, visual_features_stage((plan.vision,)), span.first))
+    with walk.steps.step("ingest"):
+        span = walk.ingest()
+    with walk.steps.step("visual features"):
+        walk.settled(run_stage(context, visual_features_stage((plan.vision,)), span.first))
     if plan.targets is not None:
-        with steps.step("leave-last-out encoder and its figures"):
-            held_out = LeaveLastOut(
-                targets=read_targets(context, plan.targets), config=plan.config, vision=plan.vision, baskets=plan.baskets
-            )
-            settled(run_stage(context, leave_last_out_stage(held_out), span.last))
-    with steps.step("time-split encoder"):
-        stage = train_stage(plan.config, span.trained_until, plan.vision)
-        trained = settled(run_stage(context, stage, last_day_before(span.trained_until)))
-    encoder = encoder_of(context, trained.details["version"])
-    with steps.step("impressions"):
-        _land_impressions(context, plan, span)
-        settled(*bulk_load(context, names.IMPRESSIONS, bulk))
-        _land_empty_days(context, span)
+        with walk.steps.step("leave-last-out encoder and its figures"):
+            walk.judge(span, plan.targets)
+    with walk.steps.step("time-split encoder"):
+        encoder = walk.train(span)
+    with walk.steps.step("impressions"):
+        walk.ingest_impressions(span)
     options = DayOptions(ingest=IngestOptions(mapping=plan.mapping), publication=Publication(mode="simulated"))
     for day in span.published:
-        with steps.step(f"day {day}"):
-            settled(*run_day(context, options, day, [encoder]))
-    return Travelled(span=span, encoder=encoder, rows=rows, seconds=steps.seconds)
+        with walk.steps.step(f"day {day}"):
+            walk.settled(*run_day(context, options, day, [encoder]))
+    return Travelled(span=span, encoder=encoder, rows=walk.rows, seconds=walk.steps.seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Walk:
+    """One walk along the road: what it works with, and the final ledger rows so far."""
+
+    context: Context
+    plan: Plan
+    steps: Steps = field(default_factory=Steps)
+    rows: list[LedgerRow] = field(default_factory=list)
+
+    def settled(self, *rows: LedgerRow) -> LedgerRow:
+        """Keep ``rows`` and return the last one. Raises JobError where one did not settle."""
+        refuse_unsettled(rows)
+        self.rows.extend(rows)
+        return rows[-1]
+
+    def ingest(self) -> Span:
+        """Load events and items. All items arrive with the first event, so that every day sees them."""
+        bulk = IngestOptions(mapping=self.plan.mapping, bulk=True)
+        self.settled(*bulk_load(self.context, names.EVENTS, bulk))
+        span = span_of(self.context, self.plan)
+        self.settled(*bulk_load(self.context, names.ITEMS, replace(bulk, bulk_ds=span.first)))
+        return span
+
+    def judge(self, span: Span, targets: Path) -> None:
+        """Train without the targets, and rank them."""
+        plan = self.plan
+        held_out = LeaveLastOut(targets=read_targets(self.context, targets), config=plan.config, vision=plan.vision, baskets=plan.baskets)
+        self.settled(run_stage(self.context, leave_last_out_stage(held_out), span.last))
+
+    def train(self, span: Span) -> Encoder:
+        """The encoder that is published."""
+        stage = train_stage(self.plan.config, span.trained_until, self.plan.vision)
+        trained = self.settled(run_stage(self.context, stage, last_day_before(span.trained_until)))
+        return encoder_of(self.context, trained.details["version"])
+
+    def ingest_impressions(self, span: Span) -> None:
+        """Load the given impressions, or the derived ones; a published day without any is an empty day."""
+        mapping = self.plan.mapping if self.plan.impressions else Mapping()
+        _land_impressions(self.context, self.plan, span)
+        self.settled(*bulk_load(self.context, names.IMPRESSIONS, IngestOptions(mapping=mapping, bulk=True)))
+        _land_empty_days(self.context, span)
 
 
 def _land(context: Context, plan: Plan) -> None:
