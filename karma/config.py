@@ -116,6 +116,8 @@ class TrainingConfig(Config):
         ties: "strict": a target is strictly later than the events that predict it; "in_order": ties count in their order.
         held_out_users: share of users whose last target is held out to choose the best checkpoint.
         windows, positions: histories a step, and positions with an action loss in each.
+        shown_queries: share of the windows whose target was taken with a query (in the target's own row) that end with that query,
+            so that a query appended last asks "what next, given that this was just typed".
         event_dropout, collaborative_dropout: shares of events left out of a history, of items left without their collaborative part.
         collaborative_noise: length of the random vector added to the collaborative start (helps where items repeat).
         rate_collaborative, rate_residual, rate_backbone: factors on ``learning_rate``.
@@ -139,6 +141,7 @@ class TrainingConfig(Config):
     steps: int = 500
     windows: int = 32
     positions: int = 16
+    shown_queries: float = Field(default=0.3, ge=0, le=1)
     event_dropout: float = 0.1
     collaborative_dropout: float = 0.1
     collaborative_noise: float = 0.0

@@ -12,6 +12,7 @@ from karma.config import TrainingConfig
 from karma.model.interest_encoder import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 from karma.training.data import NO_ITEM, NO_QUERY, Histories, Ints
 from karma.training.examples import NO_TARGET, Split
+from schemas import names
 
 Bools = npt.NDArray[np.bool_]
 
@@ -73,8 +74,24 @@ def windows_of(histories: Histories, events: list[Ints]) -> Windows:
     )
 
 
-def newest(histories: Histories, last: Ints, length: int) -> list[Ints]:
-    """For each event in ``last`` the run of its user's events that ends with it, at most ``length`` of them."""
+def with_queries(windows: Windows, queries: Ints, event_type: int) -> Windows:
+    """The windows with a query alone appended after the last event, where ``queries`` int64 [b] names one.
+
+    The new token has the event number of the last event: it has seen what that one has, and predicts what that one predicts.
+    """
+    rows = np.flatnonzero(queries != NO_QUERY)
+    places = windows.lengths[rows]
+    last = windows.events[rows, places - 1]
+    filled = {"events": (-1, last), "items": (NO_ITEM, NO_ITEM), "kinds": (PADDING, QUERY_ONLY), "event_types": (0, event_type)}
+    columns = {}
+    for name, (padding, value) in {**filled, "queries": (NO_QUERY, queries[rows])}.items():
+        columns[name] = np.pad(getattr(windows, name), ((0, 0), (0, 1)), constant_values=padding)
+        columns[name][rows, places] = value
+    return Windows(**columns, lengths=windows.lengths + (queries != NO_QUERY))
+
+
+def newest(histories: Histories, last: Ints, length: Ints | int) -> list[Ints]:
+    """For each event in ``last`` the run of its user's events that ends with it, at most ``length`` (one for all, or each its own)."""
     starts = np.maximum(histories.offsets[histories.users[last]], last + 1 - length)
     return [np.arange(start, end + 1) for start, end in zip(starts, last, strict=True)]
 
@@ -102,6 +119,8 @@ class BatchSampler:
         self._config = config
         self._corpus = corpus
         self._ends = np.flatnonzero(split.targets != NO_TARGET)
+        types = config.encoder.event_types
+        self._query_type = types.index(names.QUERY) if names.QUERY in types else len(types)
         self._random = np.random.default_rng(config.seed)
 
     @property
@@ -113,9 +132,12 @@ class BatchSampler:
         """One batch; windows end at positions drawn uniformly, so active users appear as often as they have targets."""
         config = self._config
         ends = self._random.choice(self._ends, size=config.windows)
-        runs = [self._with_dropout(run) for run in newest(self._histories, ends, config.encoder.history_length)]
-        windows = windows_of(self._histories, runs)
+        shown = self._shown_queries(ends)
+        lengths = config.encoder.history_length - (shown != NO_QUERY)
+        runs = [self._with_dropout(run) for run in newest(self._histories, ends, lengths)]
+        windows = with_queries(windows_of(self._histories, runs), shown, self._query_type)
         positions = np.stack([self._positions(run) for run in runs])
+        positions[:, -1] = windows.lengths - 1
         events = np.take_along_axis(windows.events, np.maximum(positions, 0), axis=1)
         targets = np.where(positions >= 0, self._histories.items[self._split.targets[events]], NO_TARGET)
         candidates = self._candidates(targets[targets != NO_TARGET])
@@ -126,6 +148,11 @@ class BatchSampler:
             candidates=candidates,
             masked=self._masked(windows, events, candidates),
         )
+
+    def _shown_queries(self, ends: Ints) -> Ints:
+        """For some windows the query of their target's own row; NO_QUERY for the others."""
+        queries = self._histories.queries[self._split.targets[ends]]
+        return np.where(self._random.random(len(ends)) < self._config.shown_queries, queries, NO_QUERY)
 
     def _with_dropout(self, run: Ints) -> Ints:
         kept = self._random.random(len(run)) >= self._config.event_dropout

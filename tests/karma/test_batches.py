@@ -1,5 +1,7 @@
 """Windows, positions, candidates and masks of training batches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,20 @@ def test_the_same_seed_draws_the_same_batches() -> None:
     first, second = (sampler(softmax=SoftmaxConfig()).draw() for _ in range(2))
     assert np.array_equal(first.windows.events, second.windows.events)
     assert np.array_equal(first.positions, second.positions)
+
+
+def test_a_shown_query_stands_last_and_predicts_what_the_last_event_predicts() -> None:
+    """Every item event of this user was taken with query 0, 1, ...: a window that ends with one shows its own target's query."""
+    histories = histories_of([[(time, time) for time in range(6)]])
+    histories = replace(histories, queries=np.arange(6), query_texts=[f"query {number}" for number in range(6)])
+    examples = split(histories, strict=True, repeats=True, share=1.0, seed=0)
+    config = tiny_config(shown_queries=1.0, event_dropout=0.0, encoder=EncoderConfig(dim=4, history_length=3))
+    batch = BatchSampler(histories, examples, config, 6).draw()
+    for row, length in enumerate(batch.windows.lengths):
+        assert length <= 3
+        assert batch.windows.kinds[row, length - 1] == QUERY_ONLY
+        assert batch.windows.kinds[row, : length - 1].tolist() == [ITEM] * (length - 1)
+        assert batch.windows.items[row, length - 1] == NO_ITEM
+        assert batch.windows.queries[row, length - 1] == batch.targets[row, -1] == batch.windows.items[row, length - 2] + 1
+        assert batch.windows.event_types[row, length - 1] == config.encoder.event_types.index("query")
+        assert batch.positions[row, -1] == length - 1
