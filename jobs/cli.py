@@ -13,7 +13,7 @@ import tyro
 from jobs.errors import JobError, UsageError
 from jobs.places import Places
 from jobs.session import build_session
-from jobs.stage import Context, utc_now
+from jobs.stage import Context, new_run_id, utc_now
 
 Args = TypeVar("Args", bound="RootArgs")
 
@@ -84,10 +84,8 @@ def parse_instant(text: str, flag: str) -> datetime:
 def context_of(args: RootArgs, app_name: str, *, recompute: bool = False) -> Context:
     """The context of a main: session, places, clock and run id from ``args``."""
     run_at = parse_instant(args.run_at, "--run-at") if args.run_at else utc_now()
-    names_run = {"run_id": args.run_id} if args.run_id else {}
-    return Context(
-        spark=build_session(app_name), places=Places(args.root, args.landing), run_at=run_at, recompute=recompute, **names_run
-    )
+    places, run_id = Places(args.root, args.landing), args.run_id or new_run_id()
+    return Context(spark=build_session(app_name), places=places, run_at=run_at, run_id=run_id, recompute=recompute)
 
 
 def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[str] | None, prog: str) -> int:

@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: DaysArgs) -> int:
         days = DayArgs(ds_from=args.from_, ds_to=args.to).days
         context = context_of(args, "days")
-        spaces = [row["space_id"] for row in context.tables.read(names.RUN_LEDGER).select("space_id").distinct().collect() if row["space_id"]]
-        lines = day_lines(context.ledger, days, sorted(spaces))
+        lines = day_lines(context.ledger, days, context.ledger.spaces())
         table = Table(*lines[0])
         for line in lines:
             table.add_row(*line.values())

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from jobs.bulk_load import bulk_load
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.day import DayOptions, run_day
 from jobs.encoders import Encoder, active_encoders
 from jobs.errors import JobError
-from jobs.bulk_load import bulk_load
 from jobs.ingest import IngestOptions
 from jobs.ledger import LedgerRow
 from jobs.publish import Publication
@@ -27,6 +27,7 @@ from jobs.showing.words import in_words, one_row
 from jobs.showing.world_figures import WorldFigures, world_figures
 from jobs.stage import Context, exit_code, run_stage
 from jobs.summary import write_summary
+from jobs.tables import Where
 from jobs.train_encoder import train_stage
 from jobs.visual_features import DEFAULT_VISION, visual_features_stage
 from schemas import names
@@ -102,7 +103,9 @@ def _refuse_unsettled(rows: Sequence[LedgerRow]) -> None:
         raise error
 
 
-def show(console: Console, context: Context, world: World, encoder: Encoder, rows: list[LedgerRow], seconds: dict[str, float]) -> dict[str, Any]:
+def show(
+    console: Console, context: Context, world: World, encoder: Encoder, rows: list[LedgerRow], seconds: dict[str, float]
+) -> dict[str, Any]:
     """Measure, draw, write summary.json and print."""
     figures = world_figures(context, encoder, world)
     last = world.days[-1]
@@ -126,7 +129,7 @@ def show(console: Console, context: Context, world: World, encoder: Encoder, row
 
 
 def _draw(context: Context, encoder: Encoder, world: World, figures: WorldFigures) -> Path:
-    where = {"ds": world.days[-1], "space_id": encoder.space_id}
+    where: Where = {"ds": world.days[-1], "space_id": encoder.space_id}
     published = context.tables.read_where(names.INTEREST_EMBEDDINGS, where).orderBy("user_id").select("history_len", "embedding").toPandas()
     vectors = np.stack(published.embedding.to_numpy()).astype(np.float32)
     title = f"interest_embeddings of {world.days[-1]}, encoder {encoder.version}"

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pyspark.sql import functions as F
-
 from jobs.errors import InputMissingError
 from jobs.stage import Context
 from karma.artefact import Manifest, artefact_digest, read_manifest
@@ -39,10 +37,10 @@ def open_encoder(folder: Path) -> Encoder:
 
 def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -> None:
     """Make ``encoder`` active; the first one becomes champion. A version that is registered already stays as it is."""
-    known = context.tables.read(names.ENCODER_VERSIONS)
-    if not known.where(F.col("version") == encoder.version).isEmpty():
+    known = context.tables.rows(names.ENCODER_VERSIONS)
+    if any(row["version"] == encoder.version for row in known):
         return
-    first = known.where(F.col("alias") == names.CHAMPION).isEmpty()
+    first = not any(row["alias"] == names.CHAMPION for row in known)
     row = {
         "version": encoder.version,
         "artefact_uri": str(encoder.folder),
@@ -60,8 +58,8 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
 
 def active_encoders(context: Context) -> list[Encoder]:
     """Every active encoder, by version: each one's space is produced daily (P2)."""
-    rows = context.tables.read(names.ENCODER_VERSIONS).where(F.col("status") == names.ACTIVE).select("version").collect()
-    return [open_encoder(context.places.encoders / row["version"]) for row in sorted(rows)]
+    rows = context.tables.rows(names.ENCODER_VERSIONS, [("status", "=", names.ACTIVE)])
+    return [open_encoder(context.places.encoders / version) for version in sorted(row["version"] for row in rows)]
 
 
 def encoder_of(context: Context, version: str | None) -> Encoder:
@@ -72,11 +70,16 @@ def encoder_of(context: Context, version: str | None) -> Encoder:
     if version is not None:
         folder = context.places.encoders / version
         if not (folder / "manifest.json").is_file():
-            raise InputMissingError("NO_ENCODER", "no such encoder", expected=f"{folder}/manifest.json", hint="karma train-encoder makes one")
+            raise InputMissingError(
+                "NO_ENCODER", "no such encoder", expected=f"{folder}/manifest.json", hint="karma train-encoder makes one"
+            )
         return open_encoder(folder)
     active = active_encoders(context)
     if len(active) != 1:
         raise InputMissingError(
-            "ENCODER_UNNAMED", "name the encoder", expected="--encoder, or exactly one active", got=[encoder.version for encoder in active] or "none"
+            "ENCODER_UNNAMED",
+            "name the encoder",
+            expected="--encoder, or exactly one active",
+            got=[encoder.version for encoder in active] or "none",
         )
     return active[0]

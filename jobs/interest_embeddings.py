@@ -15,6 +15,7 @@ from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, encoder_of
 from jobs.errors import InputMissingError
 from jobs.stage import Context, Outcome, Stage, run_days
+from jobs.tables import Where
 from jobs.transforms.carry import carried_vectors, neighbours
 from jobs.transforms.interest_inputs import UNKNOWN_ITEM, interest_inputs
 from jobs.transforms.item_versions import current_versions
@@ -50,7 +51,9 @@ def interest_embeddings_stage(encoder: Encoder, token_budget: int = DEFAULT_TOKE
 def _input_digest(context: Context, ds: date, encoder: Encoder) -> str:
     upstream.settled(context, names.ITEM_EMBEDDINGS_JOB, ds, encoder.space_id)
     histories = upstream.settled(context, names.USER_HISTORIES_JOB, ds)
-    return digest_of(names.INTEREST_EMBEDDINGS_JOB, CODE_VERSION, encoder.digest, histories.output_digest, upstream.items_digest(context, ds))
+    return digest_of(
+        names.INTEREST_EMBEDDINGS_JOB, CODE_VERSION, encoder.digest, histories.output_digest, upstream.items_digest(context, ds)
+    )
 
 
 def _run(context: Context, ds: date, encoder: Encoder, token_budget: int) -> Outcome:
@@ -62,7 +65,7 @@ def _run(context: Context, ds: date, encoder: Encoder, token_budget: int) -> Out
         users, read_digest = frame_digest(inputs, ["user_id", "fingerprint", "history_len", "last_event_time"])
         unknown = inputs.agg(F.sum("unknown_items").alias("n")).collect()[0]["n"] or 0
         kept = _rows(context, encoder, inputs.join(carried, ["user_id", "fingerprint"]))
-        where = {"ds": ds, "space_id": encoder.space_id, "run_id": context.run_id}
+        where: Where = {"ds": ds, "space_id": encoder.space_id, "run_id": context.run_id}
         staging = time.monotonic()
         tally = {"encoded": 0, "tokens": 0, "padded_tokens": 0}
         if to_encode.isEmpty():
@@ -109,9 +112,14 @@ def _vectors_of(context: Context, encoder: Encoder, inputs: DataFrame) -> Shippe
     missing = [row for row, vector in zip(rows["content_hash"], rows["embedding"], strict=True) if not vector.is_valid]
     if missing:
         raise InputMissingError(
-            "ITEM_VECTORS_MISSING", "histories hold items without a vector", table=names.ITEM_EMBEDDINGS, partition=f"space_id={encoder.space_id}",
-            expected="a vector for every content", got=f"{len(missing)} without, such as {missing[0]}", hint="karma item-embeddings",
-        )  # fmt: skip
+            "ITEM_VECTORS_MISSING",
+            "histories hold items without a vector",
+            table=names.ITEM_EMBEDDINGS,
+            partition=f"space_id={encoder.space_id}",
+            expected="a vector for every content",
+            got=f"{len(missing)} without, such as {missing[0]}",
+            hint="karma item-embeddings",
+        )
     context.places.node_files.mkdir(parents=True, exist_ok=True)
     path, digest = ItemVectorsFile.build(context.places.node_files, rows["content_hash"], rows["embedding"], encoder.manifest.dim)
     return ship_file(context.spark, path, digest)
@@ -133,9 +141,17 @@ def _observed(encoded: DataFrame, observation: Observation) -> DataFrame:
 
 def _rows(context: Context, encoder: Encoder, frame: DataFrame) -> DataFrame:
     return frame.select(
-        "user_id", "ds", F.lit(encoder.space_id).alias("space_id"), F.lit(context.run_id).alias("run_id"),
-        "encoded_ds", "fingerprint", "history_len", "last_event_time", "as_of", "embedding",
-    )  # fmt: skip
+        "user_id",
+        "ds",
+        F.lit(encoder.space_id).alias("space_id"),
+        F.lit(context.run_id).alias("run_id"),
+        "encoded_ds",
+        "fingerprint",
+        "history_len",
+        "last_event_time",
+        "as_of",
+        "embedding",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

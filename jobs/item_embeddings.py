@@ -14,6 +14,7 @@ from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, encoder_of
 from jobs.errors import GateBlockedError
 from jobs.stage import Context, Outcome, Stage, run_days
+from jobs.tables import Where
 from jobs.transforms.item_versions import versions_known
 from schemas import names
 from udfs.item_tower_udf import item_tower_udf
@@ -62,7 +63,7 @@ def _run(context: Context, ds: date, encoder: Encoder) -> Outcome:
 
 
 def _encode_gate_append(context: Context, ds: date, encoder: Encoder, new: DataFrame) -> None:
-    where = {"space_id": encoder.space_id, "run_id": context.run_id}
+    where: Where = {"space_id": encoder.space_id, "run_id": context.run_id}
     context.tables.replace(_encoded(context, encoder, new), names.ITEM_EMBEDDINGS_STAGED, where)
     staged = context.tables.read_where(names.ITEM_EMBEDDINGS_STAGED, where)
     verdict = gate.check_items(

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from typing import Any
 
 from jobs.tables import Tables
 from schemas import names
@@ -46,12 +44,11 @@ class Ledger:
 
     def append(self, *rows: LedgerRow) -> None:
         """Append ``rows`` in one commit."""
-        self._tables.append_rows([_as_record(row) for row in rows], names.RUN_LEDGER)
+        self._tables.append_rows([vars(row) for row in rows], names.RUN_LEDGER)
 
     def rows(self, job: str, space_id: str = "", *, until: date | None = None) -> list[LedgerRow]:
         """All rows of (job, space) with ds <= ``until``, oldest attempt first."""
-        frame = self._of(job, space_id)
-        return _collected(frame if until is None else frame.where(F.col("ds") <= F.lit(until)))
+        return self._found(job, space_id, *([("ds", "<=", until)] if until else []))
 
     def states(self, job: str, space_id: str = "", *, until: date | None = None) -> dict[date, LedgerRow]:
         """The newest row a day of (job, space), days <= ``until``."""
@@ -59,23 +56,18 @@ class Ledger:
 
     def state(self, job: str, ds: date, space_id: str = "") -> LedgerRow | None:
         """The newest row of (job, ds, space), or None."""
-        rows = _collected(self._of(job, space_id).where(F.col("ds") == F.lit(ds)))
+        rows = self._found(job, space_id, ("ds", "=", ds))
         return rows[-1] if rows else None
 
-    def _of(self, job: str, space_id: str) -> DataFrame:
-        return self._tables.read(names.RUN_LEDGER).where((F.col("job") == job) & (F.col("space_id") == space_id))
+    def _found(self, job: str, space_id: str, *filters: tuple[str, str, Any]) -> list[LedgerRow]:
+        records = self._tables.rows(names.RUN_LEDGER, [("job", "=", job), ("space_id", "=", space_id), *filters])
+        return sorted((LedgerRow(**_known(record)) for record in records), key=lambda row: (row.ds, row.attempt, row.at))
+
+    def spaces(self) -> list[str]:
+        """Every space that has a row, sorted."""
+        return sorted({record["space_id"] for record in self._tables.rows(names.RUN_LEDGER)} - {""})
 
 
-def _collected(frame: DataFrame) -> list[LedgerRow]:
-    """The rows of ``frame``, oldest attempt first."""
-    found = [_from_record(record.asDict(recursive=True)) for record in frame.collect()]
-    return sorted(found, key=lambda row: (row.ds, row.attempt, row.at))
-
-
-def _as_record(row: LedgerRow) -> dict[str, object]:
-    record = {name: getattr(row, name) for name in row.__dataclass_fields__}
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in record.items()}
-
-
-def _from_record(record: dict[str, object]) -> LedgerRow:
-    return LedgerRow(**{name: value for name, value in record.items() if value is not None})  # type: ignore[arg-type]
+def _known(record: dict[str, Any]) -> dict[str, Any]:
+    """A null stands for a fact that the row does not have."""
+    return {name: value for name, value in record.items() if value is not None}

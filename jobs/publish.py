@@ -88,9 +88,14 @@ def _refuse_superseded(context: Context, ds: date, space_id: str, verdict: Ledge
     judged = verdict.details["staged_run_id"], verdict.versions[names.INTEREST_EMBEDDINGS_STAGED]
     if newest.status != names.DONE or (newest.details["staged_run_id"], newest.versions[names.INTEREST_EMBEDDINGS_STAGED]) != judged:
         raise SupersededError(
-            "SUPERSEDED", "a newer attempt at this day has begun", table=names.INTEREST_EMBEDDINGS, partition=f"ds={ds}, space_id={space_id}",
-            expected=f"run {judged[0]}", got=f"run {newest.run_id} (attempt {newest.attempt}, {newest.status})", hint="validate the newer staging",
-        )  # fmt: skip
+            "SUPERSEDED",
+            "a newer attempt at this day has begun",
+            table=names.INTEREST_EMBEDDINGS,
+            partition=f"ds={ds}, space_id={space_id}",
+            expected=f"run {judged[0]}",
+            got=f"run {newest.run_id} (attempt {newest.attempt}, {newest.status})",
+            hint="validate the newer staging",
+        )
 
 
 def _judged_rows(context: Context, ds: date, space_id: str, verdict: LedgerRow) -> DataFrame:
@@ -99,9 +104,14 @@ def _judged_rows(context: Context, ds: date, space_id: str, verdict: LedgerRow) 
     rows = staged.count()
     if rows != verdict.counts["rows"]:
         raise JobError(
-            "STAGED_ROWS_CHANGED", "the staged rows are not those that passed the gate", table=names.INTEREST_EMBEDDINGS_STAGED,
-            partition=f"ds={ds}, space_id={space_id}", expected=verdict.counts["rows"], got=rows, hint="run interest-embeddings again",
-        )  # fmt: skip
+            "STAGED_ROWS_CHANGED",
+            "the staged rows are not those that passed the gate",
+            table=names.INTEREST_EMBEDDINGS_STAGED,
+            partition=f"ds={ds}, space_id={space_id}",
+            expected=verdict.counts["rows"],
+            got=rows,
+            hint="run interest-embeddings again",
+        )
     return staged
 
 
@@ -119,9 +129,14 @@ def _snapshot(context: Context, ds: date, encoder: Encoder, publication: Publica
 def _refuse_simulated_over_live(standing: DataFrame, publication: Publication, ds: date) -> None:
     if publication.mode == names.SIMULATED and not standing.where(F.col("publication") == names.LIVE).isEmpty():
         raise JobError(
-            "LIVE_STANDS", "a simulated publication does not replace a live one", table=names.INTEREST_EMBEDDINGS, partition=f"ds={ds}",
-            expected="no live snapshot", got="a live snapshot with other rows", hint="--recompute, or --publication live",
-        )  # fmt: skip
+            "LIVE_STANDS",
+            "a simulated publication does not replace a live one",
+            table=names.INTEREST_EMBEDDINGS,
+            partition=f"ds={ds}",
+            expected="no live snapshot",
+            got="a live snapshot with other rows",
+            hint="--recompute, or --publication live",
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

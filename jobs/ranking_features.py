@@ -14,6 +14,7 @@ from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, encoder_of
 from jobs.errors import GateBlockedError, InputMissingError
 from jobs.stage import Context, Outcome, Stage, run_days
+from jobs.tables import Where
 from jobs.transforms.item_versions import versions_known
 from jobs.transforms.ranking import ranking_features
 from schemas import names
@@ -69,9 +70,16 @@ def _input_digest(context: Context, ds: date, encoder: Encoder, policy: JoinPoli
     versions = _published_version(context, encoder.space_id, policy.known_at)
     when = versions if policy.known_at else sorted(snapshots.items())
     return digest_of(
-        names.RANKING_FEATURES_JOB, CODE_VERSION, encoder.digest, policy.allow_trained_after, str(policy.known_at),
-        impressions.output_digest, when, _availability(context, ds, encoder.space_id), upstream.items_digest(context, ds),
-    )  # fmt: skip
+        names.RANKING_FEATURES_JOB,
+        CODE_VERSION,
+        encoder.digest,
+        policy.allow_trained_after,
+        str(policy.known_at),
+        impressions.output_digest,
+        when,
+        _availability(context, ds, encoder.space_id),
+        upstream.items_digest(context, ds),
+    )
 
 
 def _availability(context: Context, ds: date, space_id: str) -> list[tuple[str, str]]:
@@ -103,33 +111,47 @@ def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Ou
     impressions = context.tables.read_where(names.IMPRESSIONS, {"ds": ds})
     staged = _staged(context, ds, encoder, policy, impressions)
     verdict = gate.check_ranking_features(
-        context.spark, staged=staged, impressions=impressions, space_id=encoder.space_id, ds=ds,
-        dimension=encoder.manifest.dim, docs_dir=context.places.data_docs,
-    )  # fmt: skip
+        context.spark,
+        staged=staged,
+        impressions=impressions,
+        space_id=encoder.space_id,
+        ds=ds,
+        dimension=encoder.manifest.dim,
+        docs_dir=context.places.data_docs,
+    )
     if not verdict.passed:
         raise GateBlockedError(
-            "GATE_BLOCKED", verdict.failures_in_words(), table=names.RANKING_FEATURES, partition=f"ds={ds}, space_id={encoder.space_id}",
+            "GATE_BLOCKED",
+            verdict.failures_in_words(),
+            table=names.RANKING_FEATURES,
+            partition=f"ds={ds}, space_id={encoder.space_id}",
             hint=f"Data Docs: {verdict.docs}",
-        )  # fmt: skip
+        )
     columns = CONTRACTS[names.RANKING_FEATURES].names
     published = staged.select(*columns)
     count, digest = frame_digest(published, columns)
     version = context.tables.replace(published, names.RANKING_FEATURES, {"ds": ds, "space_id": encoder.space_id})
     missing = {row["missing_reason"] or "joined": row["count"] for row in published.groupBy("missing_reason").count().collect()}
     counts = {"rows": count, **{name: int(number) for name, number in missing.items()}}
-    return Outcome(output_digest=digest, counts=counts, versions={names.RANKING_FEATURES: version}, details={"data_docs": str(verdict.docs)})
+    return Outcome(
+        output_digest=digest, counts=counts, versions={names.RANKING_FEATURES: version}, details={"data_docs": str(verdict.docs)}
+    )
 
 
 def _staged(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy, impressions: DataFrame) -> DataFrame:
     """The joined rows, staged under this run; read back at the version written."""
     version = _published_version(context, encoder.space_id, policy.known_at)
-    space = {"space_id": encoder.space_id}
+    space: Where = {"space_id": encoder.space_id}
     interests = context.tables.read_where(names.INTEREST_EMBEDDINGS, space, version=version).where(F.col("ds") <= F.lit(ds))
     features = ranking_features(
-        impressions, interests, versions_known(context.tables.read(names.ITEMS), ds), context.tables.read_where(names.ITEM_EMBEDDINGS, space),
-        space_id=encoder.space_id, allow_trained_after=policy.allow_trained_after,
-    )  # fmt: skip
-    where = {"ds": ds, **space, "run_id": context.run_id}
+        impressions,
+        interests,
+        versions_known(context.tables.read(names.ITEMS), ds),
+        context.tables.read_where(names.ITEM_EMBEDDINGS, space),
+        space_id=encoder.space_id,
+        allow_trained_after=policy.allow_trained_after,
+    )
+    where: Where = {"ds": ds, **space, "run_id": context.run_id}
     written = context.tables.replace(features.withColumn("run_id", F.lit(context.run_id)), names.RANKING_FEATURES_STAGED, where)
     return context.tables.read_where(names.RANKING_FEATURES_STAGED, where, version=written)
 

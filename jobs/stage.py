@@ -20,6 +20,11 @@ from schemas import names
 log = logging.getLogger("karma.stage")
 
 
+def new_run_id() -> str:
+    """A name that no other run has."""
+    return uuid.uuid4().hex
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What a stage may touch: session, places, clock. Injected, never built inside a stage.
@@ -33,7 +38,7 @@ class Context:
     spark: SparkSession
     places: Places
     run_at: datetime
-    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    run_id: str = field(default_factory=new_run_id)
     recompute: bool = False
     started: float = field(default_factory=time.monotonic)
 

@@ -1,15 +1,26 @@
-"""The only Delta I/O: reads by contract, atomic partition replacement, appends."""
+"""The only Delta I/O: reads by contract, atomic partition replacement, appends.
 
-from collections.abc import Mapping
+Frames go through Spark. Rows that the driver itself holds (the ledger, encoder versions) and facts about a table (does it exist,
+its version) go through delta-rs: milliseconds where a Spark job takes a second, and a stage asks its ledger several times.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
+import deltalake
+import pyarrow as pa
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
 
 from jobs.errors import JobError
 from jobs.places import Places
 from schemas.contracts import CONTRACTS
+
+Where = Mapping[str, date | str]
+"""Columns and the values that rows must have there."""
 
 _COMMIT_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
 
@@ -22,7 +33,7 @@ class Tables:
         self._places = places
 
     def exists(self, table: str) -> bool:
-        return DeltaTable.isDeltaTable(self._spark, self._places.table(table))
+        return deltalake.DeltaTable.is_deltatable(self._places.table(table))
 
     def read(self, table: str, *, version: int | None = None) -> DataFrame:
         """All rows of ``table``, as of Delta ``version`` where one is given."""
@@ -33,17 +44,15 @@ class Tables:
             reader = reader.option("versionAsOf", version)
         return reader.load(self._places.table(table)).select(*CONTRACTS[table].names)
 
-    def read_where(self, table: str, where: Mapping[str, date | str], *, version: int | None = None) -> DataFrame:
+    def read_where(self, table: str, where: Where, *, version: int | None = None) -> DataFrame:
         """The rows of ``table`` that equal ``where``."""
         return self.read(table, version=version).where(_predicate(where))
 
     def version(self, table: str) -> int:
         """The newest Delta version of ``table``, -1 where it was never written."""
-        if not self.exists(table):
-            return -1
-        return int(DeltaTable.forPath(self._spark, self._places.table(table)).history(1).collect()[0]["version"])
+        return deltalake.DeltaTable(self._places.table(table)).version() if self.exists(table) else -1
 
-    def replace(self, frame: DataFrame, table: str, where: Mapping[str, date | str]) -> int:
+    def replace(self, frame: DataFrame, table: str, where: Where) -> int:
         """Replace the rows that equal ``where`` by ``frame``, in one commit; its version.
 
         An empty frame empties the partition. Raises JobError where ``frame`` does not have the contract's columns.
@@ -61,7 +70,7 @@ class Tables:
         self._writer(frame, table).mode("append").save(self._places.table(table))
         return self._committed()
 
-    def insert_new(self, frame: DataFrame, table: str, where: Mapping[str, str] | None = None) -> int:
+    def insert_new(self, frame: DataFrame, table: str, where: Where | None = None) -> int:
         """Append the rows of ``frame`` whose key the table does not hold, in one commit; its version.
 
         For immutable rows: a row that exists stays as it is, also where two writers bring it at once. ``frame`` must
@@ -77,17 +86,27 @@ class Tables:
         target.alias("t").merge(frame.alias("s"), same_key).whenNotMatchedInsertAll().execute()
         return self._committed()
 
-    def append_rows(self, rows: list[dict[str, Any]], table: str) -> int:
-        """Append rows that the driver holds; a column that a row lacks is null."""
+    def append_rows(self, rows: Sequence[Mapping[str, Any]], table: str) -> None:
+        """Append rows that the driver holds, in one commit; a column that a row lacks is null. Times carry a zone."""
         contract = CONTRACTS[table]
-        values = [tuple(row.get(name) for name in contract.names) for row in rows]
-        return self.append(self._spark.createDataFrame(values, contract.ddl).coalesce(1), table)
+        data = pa.Table.from_pylist([{name: _as_arrow(row.get(name)) for name in contract.names} for row in rows], _arrow_schema(table))
+        deltalake.write_deltalake(self._places.table(table), data, mode="append", partition_by=list(contract.partition_by))
+
+    def rows(self, table: str, filters: Sequence[tuple[str, str, Any]] = ()) -> list[dict[str, Any]]:
+        """The rows of ``table`` that fulfil all ``filters`` (column, operator, value), on the driver: for small tables only.
+
+        Times are UTC with their zone, maps are dictionaries.
+        """
+        if not self.exists(table):
+            return []
+        found = deltalake.DeltaTable(self._places.table(table)).to_pyarrow_table(filters=list(filters) or None)
+        maps = [field.name for field in found.schema if pa.types.is_map(field.type)]
+        return [{**row, **{name: dict(row[name] or ()) for name in maps}} for row in found.to_pylist()]
 
     def _writer(self, frame: DataFrame, table: str) -> Any:
         contract = CONTRACTS[table]
-        expected = self._spark.createDataFrame([], contract.ddl).schema
         got = {field.name: field.dataType.simpleString() for field in frame.schema}
-        wanted = {field.name: field.dataType.simpleString() for field in expected}
+        wanted = {field.name: field.dataType.simpleString() for field in _spark_schema(table)}
         if got != wanted:
             raise JobError("CONTRACT_MISMATCH", "a frame does not fit its table", table=table, expected=wanted, got=got)
         return frame.select(*contract.names).write.format("delta").partitionBy(*contract.partition_by)
@@ -96,7 +115,7 @@ class Tables:
         return int(self._spark.conf.get(_COMMIT_VERSION) or -1)
 
 
-def _predicate(where: Mapping[str, date | str]) -> str:
+def _predicate(where: Where) -> str:
     return " AND ".join(f"`{name}` = {_literal(value)}" for name, value in where.items())
 
 
@@ -105,3 +124,16 @@ def _literal(value: date | str) -> str:
         return f"DATE'{value.isoformat()}'"
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _arrow_schema(table: str) -> pa.Schema:
+    """The contract's columns; times in microseconds, UTC."""
+    return to_arrow_schema(_spark_schema(table), timezone="UTC")
+
+
+def _spark_schema(table: str) -> StructType:
+    return cast(StructType, StructType.fromDDL(CONTRACTS[table].ddl))
+
+
+def _as_arrow(value: Any) -> Any:
+    return list(value.items()) if isinstance(value, Mapping) else value

@@ -15,6 +15,7 @@ from jobs.encoders import Encoder, encoder_of
 from jobs.errors import GateBlockedError
 from jobs.ledger import LedgerRow
 from jobs.stage import Context, Outcome, Stage, run_days
+from jobs.tables import Where
 from jobs.transforms.days import as_of
 from schemas import gate_rules, names
 
@@ -55,14 +56,18 @@ def _run(context: Context, ds: date, encoder: Encoder) -> Outcome:
             "GATE_BLOCKED", verdict.failures_in_words(), table=names.INTEREST_EMBEDDINGS, partition=f"ds={ds}, space_id={encoder.space_id}",
             hint=f"Data Docs: {verdict.docs}",
         )  # fmt: skip
-    details = {**staging.details, "data_docs": str(verdict.docs), "rules": ", ".join(f"{r.frame}.{r.rule}={r.status}" for r in verdict.rules)}
+    details = {
+        **staging.details,
+        "data_docs": str(verdict.docs),
+        "rules": ", ".join(f"{r.frame}.{r.rule}={r.status}" for r in verdict.rules),
+    }
     counts = {"rows": verdict.rows, **{status: sum(r.status == status for r in verdict.rules) for status in ("passed", "not_applicable")}}
     return Outcome(output_digest=staging.output_digest or "", counts=counts, versions=staging.versions, details=details)
 
 
 def staged_rows(context: Context, ds: date, space_id: str, staging: LedgerRow) -> DataFrame:
     """Exactly the rows that the staging (or the verdict on it) names: its run, at its Delta version."""
-    where = {"ds": ds, "space_id": space_id, "run_id": staging.details["staged_run_id"]}
+    where: Where = {"ds": ds, "space_id": space_id, "run_id": staging.details["staged_run_id"]}
     version = staging.versions[names.INTEREST_EMBEDDINGS_STAGED]
     return context.tables.read_where(names.INTEREST_EMBEDDINGS_STAGED, where, version=version)
 

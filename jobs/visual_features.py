@@ -74,7 +74,9 @@ def _encode(context: Context, ds: date, spec: str, images: DataFrame, counts: di
         if tally.get(False):
             good = rows.where(F.col("reason").isNull()).select("image_sha256", "vision_digest", "features")
             context.tables.insert_new(good, names.VISUAL_FEATURES, {"vision_digest": digest})
-        replace_quarantine(context, _refused(rows, ds, context.run_id), names.VISUAL_FEATURES_JOB, names.VISUAL_FEATURES, ds, tally.get(True, 0))
+        replace_quarantine(
+            context, _refused(rows, ds, context.run_id), names.VISUAL_FEATURES_JOB, names.VISUAL_FEATURES, ds, tally.get(True, 0)
+        )
     finally:
         rows.unpersist()
     return digest

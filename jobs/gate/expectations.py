@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
-from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
 from great_expectations.expectations.core.expect_column_max_to_be_between import ExpectColumnMaxToBeBetween
 from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
 from great_expectations.expectations.core.expect_table_row_count_to_be_between import ExpectTableRowCountToBeBetween
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.gate.rules import EVERY_ROW, FIGURE, ROW_COUNT, Rule
+from jobs.gate.rules import EVERY_ROW, EXAMPLES, FIGURE, ROW_COUNT, Rule
 from jobs.gate.verdict import FAILED, NOT_APPLICABLE, PASSED, RuleResult
 from schemas.gate_rules import Threshold
 
 FIGURES = "figures"
 _SITE = "gate"
 # SUMMARY names a few bad rows by their key; COMPLETE would collect every bad row to the driver.
-_RESULT_FORMAT = {"result_format": "SUMMARY", "unexpected_index_column_names": ["key"], "partial_unexpected_count": 5}
+_RESULT_FORMAT = {"result_format": "SUMMARY", "unexpected_index_column_names": ["key"], "partial_unexpected_count": EXAMPLES}
 
 
 def judge(spark: SparkSession, rules: Sequence[Rule], batches: Mapping[str, DataFrame], site: Path) -> list[RuleResult]:
@@ -42,14 +42,17 @@ def judge(spark: SparkSession, rules: Sequence[Rule], batches: Mapping[str, Data
 
 
 def _context(site: Path) -> Any:
+    """A context that writes to ``site`` alone: no temporary site, no usage statistics, no progress bars."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    context = gx.get_context(mode="ephemeral")
-    context.enable_analytics(False)
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site.resolve())}
-    context.add_data_docs_site(
-        _SITE, {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
     )
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site.resolve())}
+    index = {"class_name": "DefaultSiteIndexBuilder"}
+    context.add_data_docs_site(_SITE, {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index})
     return context
 
 
@@ -123,7 +126,7 @@ def _read_rows(rule: Rule, success: bool, details: Mapping[str, Any]) -> tuple[s
 
 def _offenders(rule: Rule, details: Mapping[str, Any]) -> str:
     rows = details.get("partial_unexpected_index_list") or []
-    named = [f"{row.get('key')} ({number(row.get(rule.column))})" for row in rows]
+    named = sorted(f"{row.get('key')} ({number(row.get(rule.column))})" for row in rows)
     return f": {', '.join(named)}" if named else ""
 
 

@@ -11,6 +11,9 @@ ROW_COUNT = "row_count"
 EVERY_ROW = "every_row"
 FIGURE = "figure"
 
+# Offenders that a result names, at most.
+EXAMPLES = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:

@@ -10,10 +10,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from jobs.errors import SpaceMixError
+from jobs.gate.rules import EXAMPLES
 from schemas.contract import Contract
 from udfs.vector_statistics import statistics_udf
-
-EXAMPLES = 5
 
 
 def schema_mismatches(frame: DataFrame, contract: Contract) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.gate import docs
 from jobs.gate.expectations import judge
-from jobs.gate.rules import FIGURE, ROW_COUNT, Rule
-from jobs.gate.scalars import EXAMPLES, Provenance, provenance, schema_mismatches
+from jobs.gate.rules import EXAMPLES, FIGURE, ROW_COUNT, Rule
+from jobs.gate.scalars import Provenance, provenance, schema_mismatches
 from jobs.gate.verdict import FAILED, Verdict
 from schemas.contract import Contract
 from schemas.gate_rules import ALWAYS, FrameRules, Threshold

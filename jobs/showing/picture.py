@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 matplotlib.use("Agg")  # no display is assumed
 
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 
-def draw_day(vectors: npt.NDArray[np.float32], history_len: npt.NDArray[np.int64], ladder: Mapping[str, float], title: str, path: Path) -> Path:
+def draw_day(
+    vectors: npt.NDArray[np.float32], history_len: npt.NDArray[np.int64], ladder: Mapping[str, float], title: str, path: Path
+) -> Path:
     """Three panels: users on the first two principal axes, HR@50 by rung, singular values of the centred vectors.
 
     Args:
@@ -31,7 +33,9 @@ def draw_day(vectors: npt.NDArray[np.float32], history_len: npt.NDArray[np.int64
     panels[1].set(title="singular values (centred)", xlabel="rank")
     if ladder:
         order = sorted(ladder, key=lambda name: ladder[name])
-        bars = panels[2].barh(order, [ladder[name] for name in order], color=["#d95f02" if "KARMA" in name else "#7f9ab5" for name in order])
+        bars = panels[2].barh(
+            order, [ladder[name] for name in order], color=["#d95f02" if "KARMA" in name else "#7f9ab5" for name in order]
+        )
         panels[2].bar_label(bars, fmt="%.3f", padding=3)
         panels[2].set(title="HR@50 on the world's targets", xlim=(0, 1))
     figure.suptitle(title)

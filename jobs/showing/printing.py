@@ -22,7 +22,13 @@ def table_of(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]
 def print_days(console: Console, rows: Sequence[LedgerRow]) -> None:
     """A line a stage and day: status, what it counted, seconds."""
     lines = [
-        (row.ds, row.job, row.status, ", ".join(f"{name} {count:,}" for name, count in row.counts.items() if count), f"{row.durations.get('total', 0):.1f}")
+        (
+            row.ds,
+            row.job,
+            row.status,
+            ", ".join(f"{name} {count:,}" for name, count in row.counts.items() if count),
+            f"{row.durations.get('total', 0):.1f}",
+        )
         for row in rows
     ]
     console.print(table_of("Stages", ("ds", "job", "status", "counts", "s"), lines))

@@ -26,7 +26,11 @@ def interest_inputs(histories: DataFrame, versions: DataFrame, history_length: i
     }
     cut = histories.select("user_id", *[column.alias(name) for name, column in newest.items()])
     events = cut.select("user_id", F.posexplode(F.arrays_zip("item_ids", "event_types", "queries")).alias("position", "_e")).select(
-        "user_id", "position", F.col("_e.item_ids").alias("item_id"), F.col("_e.event_types").alias("event_type"), F.col("_e.queries").alias("query")
+        "user_id",
+        "position",
+        F.col("_e.item_ids").alias("item_id"),
+        F.col("_e.event_types").alias("event_type"),
+        F.col("_e.queries").alias("query"),
     )
     known = events.join(versions.select("item_id", "content_hash"), "item_id", "left")
     content = F.when(F.col("item_id").isNotNull(), F.coalesce("content_hash", F.lit(UNKNOWN_ITEM)))

@@ -80,7 +80,7 @@ def _seconds(column: str) -> Column:
     return F.unix_micros(F.col(column)) / 1e6
 
 
-def _dot_udf() -> "F.UserDefinedFunctionLike":  # type: ignore[name-defined]
+def _dot_udf() -> "F.UserDefinedFunctionLike":
     """Dot product of two unit vectors a row (float64), clipped to [-1, 1]; null where either is null."""
 
     @pandas_udf(DoubleType())  # type: ignore[call-overload]

@@ -99,7 +99,9 @@ def test_an_item_renamed_and_renamed_back(world: World) -> None:
     world.land_day(4, items=[titled(item, "red lamp", moment(4, hour=1))])
     world.run(3, 4)
     world.run(1, recompute=True)
-    assert {user: row["fingerprint"] for user, row in world.snapshot(1).items()} == {user: row["fingerprint"] for user, row in before.items()}
+    assert {user: row["fingerprint"] for user, row in world.snapshot(1).items()} == {
+        user: row["fingerprint"] for user, row in before.items()
+    }
     histories = world.context().tables.read_where(names.USER_HISTORIES, {"ds": day(3)}).collect()
     touched = {row["user_id"] for row in histories if item in row["item_ids"][-6:]}
     assert 0 < len(touched) < len(USERS)
@@ -164,7 +166,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("job", [names.ITEM_EMBEDDINGS_JOB, names.INTEREST_EMBEDDINGS_JOB, names.PUBLISH_JOB])
-def test_killed_after_the_write_and_before_the_ledger(world: World, tmp_path: Path, spark: Any, monkeypatch: pytest.MonkeyPatch, job: str) -> None:
+def test_killed_after_the_write_and_before_the_ledger(
+    world: World, tmp_path: Path, spark: Any, monkeypatch: pytest.MonkeyPatch, job: str
+) -> None:
     world.land(names.ITEMS, 3, [titled("new", "silver spoon", moment(3, hour=1))])
     shutil.copytree(world.root, tmp_path / "undisturbed")
     undisturbed = World(spark, tmp_path / "undisturbed")
@@ -220,4 +224,7 @@ def test_a_simulated_publication_does_not_replace_a_live_one(world: World) -> No
     assert world.snapshot(3)["u00"]["publication"] == names.LIVE
     assert world.run(3, recompute=True)[names.PUBLISH_JOB].status == names.DONE
     mended = world.snapshot(3)["u00"]
-    assert (mended["publication"], mended["available_at"]) == (names.SIMULATED, (moment(4, hour=0) + timedelta(hours=2)).replace(tzinfo=None))
+    assert (mended["publication"], mended["available_at"]) == (
+        names.SIMULATED,
+        (moment(4, hour=0) + timedelta(hours=2)).replace(tzinfo=None),
+    )

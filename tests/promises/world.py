@@ -79,7 +79,9 @@ class World:
         register(self.context(), encoder, {})
         return encoder
 
-    def run(self, *offsets: int, encoders: list[Encoder] | None = None, run_at: datetime = RUN_AT, recompute: bool = False) -> dict[str, LedgerRow]:
+    def run(
+        self, *offsets: int, encoders: list[Encoder] | None = None, run_at: datetime = RUN_AT, recompute: bool = False
+    ) -> dict[str, LedgerRow]:
         """Run whole days in the order given; the final rows of the last day, by job (of the first encoder)."""
         rows: list[LedgerRow] = []
         for offset in offsets:

@@ -27,8 +27,8 @@ def test_parallel_arrays_oldest_first(spark: SparkSession) -> None:
     assert row["content_hashes"] == ["hash-a", None, "hash-b"]
     assert row["event_types"] == ["click", "query", "click"]
     assert row["queries"] == [None, "lamp", "red"]
-    assert (row["history_len"], row["last_event_time"]) == (3, datetime(2026, 2, 1, 2))
-    assert row["as_of"] == datetime(2026, 3, 2)
+    assert (row["history_len"], row["last_event_time"]) == (3, datetime.fromisoformat("2026-02-01T02:00"))
+    assert row["as_of"] == datetime.fromisoformat("2026-03-02")
 
 
 def test_an_unknown_item_has_its_own_token_and_is_counted(spark: SparkSession) -> None:

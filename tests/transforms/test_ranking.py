@@ -26,7 +26,12 @@ def features(spark: SparkSession, interests: list, *, user: str = "u", at: datet
     vectors = [("h1", "s", [1.0, 0.0]), ("h2", "s", [0.6, 0.8])]
     frames: list[DataFrame] = [
         spark.createDataFrame(rows, CONTRACTS[table].ddl)
-        for rows, table in ((shown, names.IMPRESSIONS), (interests, names.INTEREST_EMBEDDINGS), (versions, names.ITEMS), (vectors, names.ITEM_EMBEDDINGS))
+        for rows, table in (
+            (shown, names.IMPRESSIONS),
+            (interests, names.INTEREST_EMBEDDINGS),
+            (versions, names.ITEMS),
+            (vectors, names.ITEM_EMBEDDINGS),
+        )
     ]
     rows = ranking_features(*frames, space_id="s", allow_trained_after=allow).collect()
     assert len(rows) == 1
@@ -42,7 +47,11 @@ def ready(offset: int, hour: int = 2) -> datetime:
 
 
 def test_the_newest_readable_day_and_the_version_valid_then(spark: SparkSession) -> None:
-    interests = [interest("u", day(0), ready(0), [1.0, 0.0]), interest("u", day(1), ready(1), [0.0, 1.0]), interest("u", day(2), ready(2), [0.5, 0.5])]
+    interests = [
+        interest("u", day(0), ready(0), [1.0, 0.0]),
+        interest("u", day(1), ready(1), [0.0, 1.0]),
+        interest("u", day(2), ready(2), [0.5, 0.5]),
+    ]
     row = features(spark, interests)
     assert (row["vector_ds"], row["interest_embedding"], row["missing_reason"]) == (day(1), [0.0, 1.0], None)
     assert row["candidate_cosine"] == pytest.approx(0.0 * 0.6 + 1.0 * 0.8)  # h2 holds from this very instant
@@ -84,7 +93,11 @@ def test_trained_until_is_exclusive(spark: SparkSession) -> None:
 
 
 def test_a_candidate_without_a_vector(spark: SparkSession) -> None:
-    row = features(spark, [interest("u", day(-60), OLD - timedelta(days=9), [0.0, 1.0], trained_until=OLD - timedelta(days=60))], at=OLD - timedelta(days=1))
+    row = features(
+        spark,
+        [interest("u", day(-60), OLD - timedelta(days=9), [0.0, 1.0], trained_until=OLD - timedelta(days=60))],
+        at=OLD - timedelta(days=1),
+    )
     assert (row["missing_reason"], row["candidate_cosine"], row["interest_embedding"]) == (names.NO_ITEM_VECTOR, None, [0.0, 1.0])
 
 
