@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from py4j.protocol import Py4JError
+from py4j.java_gateway import JavaClass
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
@@ -86,11 +86,9 @@ def _submitted_session(app_name: str, overrides: Mapping[str, str]) -> SparkSess
     SparkContext._ensure_initialized()  # connects to spark-submit's JVM; before that a SparkConf is empty
     given = dict(SparkConf().getAll())  # --conf, --master and the defaults file
     spark = _started(app_name, {**_DEFAULTS, **given, **overrides, **dict((_UTC,))})
-    try:
-        spark._jvm.java.lang.Class.forName("io.delta.sql.DeltaSparkSessionExtension")  # type: ignore[union-attr]
-    except Py4JError:
+    if not isinstance(spark._jvm.io.delta.tables.DeltaTable, JavaClass):  # type: ignore[union-attr]
         hint = f"add --packages {DELTA_PACKAGE}, or --jars with its jars"
-        raise JobError("NO_DELTA", "the submitted session has no Delta on its class path", hint=hint) from None
+        raise JobError("NO_DELTA", "the submitted session has no Delta on its class path", hint=hint)
     return spark
 
 
