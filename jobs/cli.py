@@ -91,7 +91,7 @@ def context_of(args: RootArgs, app_name: str, *, recompute: bool = False) -> Con
 def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[str] | None, prog: str) -> int:
     """Parse ``argv``, run ``body`` and turn a JobError into its exit code and one clear line on stderr."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
-    for chatty in ("py4j", "great_expectations", "httpx"):
+    for chatty in ("py4j", "great_expectations", "great_expectations.data_context.types.base", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     args = tyro.cli(args_type, args=argv, prog=prog, description=args_type.__doc__)
     try:

@@ -25,7 +25,7 @@ from udfs.item_vectors import ItemVectorsFile
 from udfs.shipping import ShippedFile, ship_file, ship_folder
 
 CODE_VERSION = "1"
-DEFAULT_TOKEN_BUDGET = 4096
+DEFAULT_TOKEN_BUDGET = 1024
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,77 @@
+"""Every job by its command line: help, exit codes, the ledger's line a day."""
+
+import importlib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jobs import interest_embeddings
+from jobs.day import DAY
+from jobs.days import HOLE, day_lines
+from schemas import names
+from tests.promises.world import World, day
+
+JOBS = [step.job for step in DAY] + ["run-day", "train-encoder", "days", "demo", "own-data"]
+
+
+def run(job: str, *arguments: str) -> int:
+    return importlib.import_module(f"jobs.{job.replace('-', '_')}").main(list(arguments))
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_help(job: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(job, "--help")
+    assert ended.value.code == names.EXIT_DONE
+    assert "--root" in capsys.readouterr().out or job == "own-data"
+
+
+@pytest.mark.parametrize("job", [step.job for step in DAY])
+@pytest.mark.parametrize(
+    "days", [["--ds", "2026-3-1"], ["--ds", "None"], ["--ds", "20260301"], [], ["--ds-from", "2026-03-02", "--ds-to", "2026-03-01"]]
+)
+def test_a_day_that_is_none_is_a_usage_error(job: str, days: list[str], tmp_path: Any) -> None:
+    assert run(job, "--root", str(tmp_path), *days) == names.EXIT_USAGE == 2
+
+
+def test_an_unknown_flag_is_a_usage_error() -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(names.PUBLISH_JOB, "--dss", "2026-03-01")
+    assert ended.value.code == names.EXIT_USAGE
+
+
+def test_exit_codes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = ["--root", str(world.root), "--ds", day(3).isoformat()]
+    assert run(names.USER_HISTORIES_JOB, *where) == names.EXIT_INPUT_MISSING == 4  # nothing was ingested
+    assert run(names.INGEST_EVENTS_JOB, "--root", str(world.root), "--ds", day(9).isoformat()) == names.EXIT_INPUT_MISSING
+    assert world.context().ledger.state(names.INGEST_EVENTS_JOB, day(9)).status == names.MISSING_INPUT
+    for step in DAY[:6]:
+        assert run(step.job, *where) == names.EXIT_DONE
+    honest = interest_embeddings._encoded
+    monkeypatch.setattr(interest_embeddings, "_encoded", lambda *args: honest(*args).withColumn("embedding", _zeros()))
+    assert run(names.INTEREST_EMBEDDINGS_JOB, *where) == names.EXIT_DONE
+    assert run(names.VALIDATE_JOB, *where) == names.EXIT_GATE_BLOCKED == 3
+    assert run(names.PUBLISH_JOB, *where) == names.EXIT_INPUT_MISSING
+    assert world.snapshot(3) == {}
+
+
+def _zeros() -> Any:
+    from pyspark.sql import functions as F
+
+    return F.transform("embedding", lambda x: (x * 0).cast("float"))
+
+
+def test_a_backfill_runs_missing_and_stale_days_alone(world: World) -> None:
+    first, last = day(1).isoformat(), day(3).isoformat()
+    assert run("run-day", "--root", str(world.root), "--ds-from", first, "--ds-to", last) == names.EXIT_DONE
+    ledger = world.context().ledger
+    statuses = [ledger.state(names.PUBLISH_JOB, day(offset), world.encoder.space_id).status for offset in (1, 2, 3)]
+    assert statuses == [names.UNCHANGED, names.UNCHANGED, names.DONE]
+    assert world.snapshot(3)["u00"]["publication"] == names.SIMULATED
+
+
+def test_days_shows_holes(world: World) -> None:
+    lines = day_lines(world.context().ledger, [day(0) + timedelta(days=offset) for offset in (2, 3)], [world.encoder.space_id])
+    assert [line[names.PUBLISH_JOB] for line in lines] == [names.DONE, HOLE]
+    assert [line["ds"] for line in lines] == ["2026-03-03", "2026-03-04"]
