@@ -12,7 +12,7 @@ from jobs.cli import DayArgs, context_of, parse_day, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.errors import UsageError
 from jobs.landing import BULK, Landed, Partition, content_digest, find_partition, has_landed, read_partition
-from jobs.landing_images import LANDING, MAPPING, digests_of, named_image_files
+from jobs.landing_images import LANDING, MAPPING, digests_of, has_image_files, named_image_files
 from jobs.ledger import LedgerRow
 from jobs.mapping import IMAGE, Mapping, load_mapping
 from jobs.quarantine import refused_rows, replace_quarantine
@@ -98,8 +98,7 @@ def load_digest(context: Context, partition: Partition, options: IngestOptions, 
     parts: list[object] = [CODE_VERSION, table, content_digest(context.spark, partition), _mapping_json(table, mapping)]
     parts += [options.max_lateness_days, options.bulk, options.first, options.last]
     if table == names.ITEMS and items_ds is not None:
-        files = digests_of(named_image_files(context, _checked(context, partition, options)))
-        parts += [items_ds, frame_digest(files, files.columns) if files is not None else None]
+        parts += [items_ds, _image_files_digest(context, partition, options) if has_image_files(context) else None]
         parts += [sorted(outputs_until(context, JOB_OF[table], items_ds - timedelta(days=1)).items())]
     return digest_of(*parts)
 
@@ -108,9 +107,12 @@ def _mapping_json(table: str, mapping: Mapping) -> str:
     return mapping.model_dump_json(include={table, "csv"}, exclude_defaults=True)
 
 
-def _checked(context: Context, partition: Partition, options: IngestOptions) -> DataFrame:
+def _image_files_digest(context: Context, partition: Partition, options: IngestOptions) -> str | None:
+    """Digest of the names and contents of the pictures that the items of ``partition`` name; None where they name none."""
     landed = read_partition(context.spark, partition, options.mapping.csv)
-    return check(landed, partition.table, options.mapping.rules(partition.table))
+    checked = check(landed, partition.table, options.mapping.rules(partition.table))
+    files = digests_of(named_image_files(context, checked))
+    return None if files is None else frame_digest(files, files.columns)[1]
 
 
 def _run(context: Context, table: str, options: IngestOptions, ds: date) -> Outcome:

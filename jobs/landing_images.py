@@ -21,10 +21,19 @@ LANDING, MAPPING = "landing", "mapping"
 """Keys of the ledger's details: which partition was read, and by which mapping (JSON)."""
 
 
+def has_image_files(context: Context) -> bool:
+    """Whether the landing zone has a folder of pictures at all."""
+    return hadoop_files.exists(context.spark, _folder(context))
+
+
+def _folder(context: Context) -> str:
+    return f"{context.places.landing}/{_IMAGES}"
+
+
 def named_image_files(context: Context, checked: DataFrame) -> DataFrame | None:
     """IMAGE_FILE and IMAGE (bytes) of the files that the items of ``checked`` name, lazily; None where no such file exists."""
-    folder = f"{context.places.landing}/{_IMAGES}"
-    if not hadoop_files.exists(context.spark, folder):
+    folder = _folder(context)
+    if not has_image_files(context):
         return None
     named = checked.select(image_file_column().alias(IMAGE_FILE)).where(F.col(IMAGE_FILE).isNotNull()).distinct()
     some = [row[IMAGE_FILE] for row in named.limit(_FILES_BY_NAME + 1).collect()]

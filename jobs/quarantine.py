@@ -25,9 +25,15 @@ def replace_quarantine(context: Context, rows: DataFrame, job: str, table: str, 
 def replace_quarantine_days(context: Context, rows: DataFrame, job: str, table: str, days: Sequence[date], count: int) -> None:
     """As ``replace_quarantine`` for several days, in one commit."""
     own = f"`job` = '{job}' AND `table` = '{table}' AND {days_predicate(days)}"
-    tables = context.tables
-    if count or (tables.exists(names.QUARANTINE) and not tables.read(names.QUARANTINE).where(own).isEmpty()):
-        tables.replace_where(rows.select(*CONTRACTS[names.QUARANTINE].names), names.QUARANTINE, own)
+    if count or (_tried_before(context, job, days) and not context.tables.read(names.QUARANTINE).where(own).isEmpty()):
+        context.tables.replace_where(rows.select(*CONTRACTS[names.QUARANTINE].names), names.QUARANTINE, own)
+
+
+def _tried_before(context: Context, job: str, days: Sequence[date]) -> bool:
+    """Whether an earlier attempt at one of ``days`` may have left rows: the ledger knows it without a look into the table."""
+    tried = [row for row in context.ledger.rows(job, until=max(days)) if row.ds in set(days) and row.status != names.MISSING_INPUT]
+    ours = sum(row.run_id == context.run_id and row.status == names.STARTED for row in tried[-1:])
+    return len(tried) > ours
 
 
 def days_predicate(days: Sequence[date]) -> str:
