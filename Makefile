@@ -26,7 +26,6 @@ check: setup ## format, lint, types, architecture: under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo --cache-dir var/cache/import_linter
 	@$(BIN)/python -m pytest tests/house
 
 format: setup ## put the code into the project's format

@@ -15,7 +15,7 @@ from jobs.errors import JobError
 from jobs.java import ensure_java
 
 # Whatever a caller or a cluster says: a session in another zone would shift every ds.
-_UTC = ("spark.sql.session.timeZone", "UTC")
+_FIXED: dict[str, str] = {"spark.sql.session.timeZone": "UTC"}
 
 # Where nobody says otherwise, on a laptop and on a cluster.
 _DEFAULTS: dict[str, str] = {
@@ -65,7 +65,8 @@ def build_session(app_name: str, overrides: Mapping[str, str] | None = None) -> 
     """
     running = SparkSession.getActiveSession()
     if running is not None:
-        running.conf.set(*_UTC)
+        for key, value in _FIXED.items():
+            running.conf.set(key, value)
         return running
     # Else workers take the PATH's python3, which has none of the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -74,7 +75,7 @@ def build_session(app_name: str, overrides: Mapping[str, str] | None = None) -> 
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     ensure_java()
     with delta_jars() as jars:
-        return _started(app_name, {**_DEFAULTS, **_LOCAL, **jars, **(overrides or {}), **dict((_UTC,))})
+        return _started(app_name, {**_DEFAULTS, **_LOCAL, **jars, **(overrides or {}), **_FIXED})
 
 
 def _is_submitted() -> bool:
@@ -85,7 +86,7 @@ def _is_submitted() -> bool:
 def _submitted_session(app_name: str, overrides: Mapping[str, str]) -> SparkSession:
     SparkContext._ensure_initialized()  # connects to spark-submit's JVM; before that a SparkConf is empty
     given = dict(SparkConf().getAll())  # --conf, --master and the defaults file
-    spark = _started(app_name, {**_DEFAULTS, **given, **overrides, **dict((_UTC,))})
+    spark = _started(app_name, {**_DEFAULTS, **given, **overrides, **_FIXED})
     if not isinstance(spark._jvm.io.delta.tables.DeltaTable, JavaClass):  # type: ignore[union-attr]
         hint = f"add --packages {DELTA_PACKAGE}, or --jars with its jars"
         raise JobError("NO_DELTA", "the submitted session has no Delta on its class path", hint=hint)

@@ -110,7 +110,7 @@ install() { install_with_uv "$@" || install_with_pip "$@"; }
 
 make_environment() {
     find_python
-    say "[1/3] Python environment: $venv with $python $version. Some 3 GB are fetched; it takes about a minute on a fast line and 7 GB of disk."
+    say "[1/3] Python environment: $venv with $python $version. Some 3 GB are fetched; it takes about two minutes on a fast line and 9 GB of disk."
     remove_environment
     choose_caches
     "$python" -m venv "$venv"
