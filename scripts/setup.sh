@@ -42,7 +42,12 @@ find_python() {
 
 # What a complete environment depends on; it also holds its own place, which a virtual environment cannot leave.
 fingerprint() {
-    { cat requirements/build.lock requirements/karma.lock pyproject.toml scripts/setup.sh && uname -sm && say "$root $venv" && say "$1"; } | cksum
+    {
+        cat requirements/build.lock requirements/karma.lock scripts/setup.sh
+        sed '/^\[tool\./,$d' pyproject.toml # the settings of tools install nothing
+        uname -sm
+        say "$root $venv $1"
+    } | cksum
 }
 
 # Whether a step left its mark, and nothing that it depends on has changed since: `installed` (the packages), `complete` (all).
@@ -103,7 +108,7 @@ install_with_uv() {
 
 install_with_pip() {
     say "      uv could not install them: trying with pip, which takes longer."
-    "$venv/bin/python" -m pip install --quiet --no-build-isolation "$@"
+    "$venv/bin/python" -m pip install --quiet --no-build-isolation --use-pep517 "$@"
 }
 
 install() { install_with_uv "$@" || install_with_pip "$@"; }

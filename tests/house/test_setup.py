@@ -45,7 +45,7 @@ def path_with(project: Path) -> str:
     """A PATH with the tools that the script needs, and no Python but those of ``project/bin``."""
     tools = project / "tools"
     tools.mkdir(exist_ok=True)
-    for tool in ("dirname", "cat", "cksum", "uname", "mkdir", "rm", "ls", "find"):
+    for tool in ("dirname", "cat", "cksum", "uname", "mkdir", "rm", "ls", "find", "sed"):
         where = shutil.which(tool)
         assert where is not None
         (tools / tool).symlink_to(where)
@@ -120,13 +120,22 @@ def complete(project: Path, python: Path) -> None:
     subprocess.run(["/bin/sh", "-c", f"{definitions}\nversion=3.12.1\nmark complete"], check=True)
 
 
-def test_a_complete_environment_is_left_alone_until_a_lock_changes(project: Path) -> None:
-    python = fake_python(project / "bin", "python3", "3.12.1")
-    complete(project, python)
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def test_a_complete_environment_is_left_alone(project: Path) -> None:
+    complete(project, fake_python(project / "bin", "python3", "3.12.1"))
+    append(project / "pyproject.toml", "\n[tool.ruff.lint.pycodestyle]\nmax-line-length = 139\n")  # concerns no package
     done = set_up(project)
     assert (done.returncode, done.stdout) == (0, "")
-    with (project / "requirements" / "karma.lock").open("a") as lock:
-        lock.write("# another version\n")
+
+
+def test_a_new_lock_makes_the_environment_anew(project: Path) -> None:
+    python = fake_python(project / "bin", "python3", "3.12.1")
+    complete(project, python)
+    append(project / "requirements" / "karma.lock", "# another version\n")
     assert "[1/3]" in set_up(project, PYTHON=str(python)).stdout
 
 
