@@ -55,6 +55,10 @@ def test_padding_is_counted_rectangle_by_rectangle(lengths: list[int], budget: i
     assert plan.waste >= 1.0
 
 
+def test_a_batch_may_fill_the_budget_exactly() -> None:
+    assert [batch.tolist() for batch in plan_batches(np.array([3, 3, 3]), 6).batches] == [[0, 1], [2]]
+
+
 def test_waste_by_hand() -> None:
     plan = plan_batches(np.array([5, 1, 2, 5]), 6)
 
