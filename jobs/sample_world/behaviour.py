@@ -26,7 +26,7 @@ _FOLLOW_UP = tuple(CATEGORY_INDEX[category.next] for category in CATEGORIES)
 
 
 class Event(NamedTuple):
-    """One row of the events landing zone. Without a type: broken on purpose where a trait says so."""
+    """One row of the events landing zone: ``landing`` is the partition it arrives in, ``event_time`` is in microseconds since 1970."""
 
     landing: str
     event_id: str

@@ -138,3 +138,12 @@ def test_items_that_are_not_launched_yet_are_no_candidates() -> None:
     rates = {rung.name: rung.hit_rate for rung in climb(_inputs(valid_from_us=launched_later))}
     assert rates["popularity"] == 1.0  # 44 candidates
     assert Counter(rung.n for rung in climb(_inputs())) == Counter({2: 4})
+
+
+def test_items_of_the_history_are_no_candidates() -> None:
+    seen = np.arange(15, 30)  # the popular ones; 45 remain, so that every rung hits item 50
+    rates = {
+        rung.name: rung.hit_rate
+        for rung in climb(_inputs(counts=np.isin(np.arange(60), seen) * 9, histories=[seen, seen], target=np.array([50, 51])))
+    }
+    assert rates["popularity"] == 1.0

@@ -12,7 +12,7 @@ from jobs.errors import JobError, UsageError
 from jobs.places import Places
 from jobs.sample_world import World, WorldConfig, generate_world, writer
 from jobs.sample_world.commit import WorldPaths, finish_interrupted, is_settled, partial_folder, world_paths
-from jobs.sample_world.users import Trait, trait_of
+from jobs.sample_world.users import Tastes, Trait, tastes_of, trait_of
 from tests.sample_world.conftest import SMALL, Landed
 
 
@@ -107,6 +107,20 @@ def test_a_world_too_small_to_show_anything_is_refused(wrong: dict[str, int]) ->
 def test_a_place_that_is_no_folder_is_refused() -> None:
     with pytest.raises(UsageError, match="NOT_LOCAL"):
         world_paths(Places("hdfs://somewhere/demo"))
+
+
+def test_a_taste_holds_from_its_start_inclusive_to_the_next_exclusive() -> None:
+    tastes = Tastes(starts_us=(0, 10, 20), mixtures=((1.0, 0.0), (0.5, 0.5), (0.0, 1.0)))
+    assert [tastes.at(time)[0] for time in (-1, 0, 9, 10, 19, 20, 99)] == [1.0, 1.0, 1.0, 0.5, 0.5, 0.0, 0.0]
+
+
+def test_tastes_hold_one_to_three_styles_and_drift() -> None:
+    tastes = [tastes_of(SMALL, index) for index in range(200)]
+    mixtures = [mixture for taste in tastes for mixture in taste.mixtures]
+    assert {sum(share > 0 for share in mixture) for mixture in mixtures} == {1, 2, 3}
+    assert [sum(mixture) for mixture in mixtures] == pytest.approx([1.0] * len(mixtures))
+    # a Poisson count of mean 63 / 45 after the first regime: standard error .08
+    assert np.mean([len(taste.starts_us) - 1 for taste in tastes]) == pytest.approx(63 / 45, abs=0.35)
 
 
 def test_two_hundred_users_show_every_trait_and_each_has_one() -> None:
