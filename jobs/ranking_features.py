@@ -118,6 +118,7 @@ def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Ou
         ds=ds,
         dimension=encoder.manifest.dim,
         docs_dir=context.places.data_docs,
+        allow_trained_after=policy.allow_trained_after,
     )
     if not verdict.passed:
         raise GateBlockedError(
