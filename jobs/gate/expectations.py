@@ -151,10 +151,10 @@ def number(value: Any) -> str:
 
 
 def bounds_in_words(threshold: Threshold) -> str:
-    """``>= 5``, ``<= 0.9``, ``0.999 to 1.001``, ``exactly 32``."""
-    low, high = threshold.minimum, threshold.maximum
+    """``>= 5``, ``<= 0.9``, ``0.2 to 0.99999``, ``exactly 32``."""
+    low, high = (None if bound is None else f"{bound:.10g}" for bound in (threshold.minimum, threshold.maximum))
     if low is not None and high is not None:
-        return f"exactly {number(low)}" if low == high else f"{number(low)} to {number(high)}"
+        return f"exactly {low}" if low == high else f"{low} to {high}"
     if low is None and high is None:
         return "no bound"
-    return f">= {number(low)}" if high is None else f"<= {number(high)}"
+    return f">= {low}" if high is None else f"<= {high}"
