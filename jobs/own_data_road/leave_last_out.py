@@ -34,10 +34,12 @@ class LeaveLastOut:
 
     Attributes:
         targets: user_id, item_id, cut_time, one row a user.
+        items_day: the arrival day of the items.
         baskets: the last basket is held out whole and may repeat items: nothing is masked.
     """
 
     targets: DataFrame
+    items_day: date
     config: Path
     vision: str
     baskets: bool = False
@@ -69,7 +71,7 @@ def _input_digest(context: Context, ds: date, plan: LeaveLastOut) -> str:
     return digest_of(
         names.LEAVE_LAST_OUT_JOB, CODE_VERSION, plan.config.read_text(), plan.vision, plan.baskets,
         frame_digest(plan.targets, ["user_id", "item_id", "cut_time"]),
-        upstream.events_digest(context, ds), sorted(upstream.outputs_until(context, names.INGEST_ITEMS_JOB, ds).items()),
+        upstream.events_digest(context, ds), upstream.items_digest(context, plan.items_day),
     )  # fmt: skip
 
 

@@ -129,7 +129,9 @@ class _Walk:
     def judge(self, span: Span, targets: Path) -> None:
         """Train without the targets, and rank them."""
         plan = self.plan
-        held_out = LeaveLastOut(targets=read_targets(self.context, targets), config=plan.config, vision=plan.vision, baskets=plan.baskets)
+        held_out = LeaveLastOut(
+            targets=read_targets(self.context, targets), items_day=span.first, config=plan.config, vision=plan.vision, baskets=plan.baskets
+        )
         self.settled(run_stage(self.context, leave_last_out_stage(held_out), span.last))
 
     def train(self, span: Span) -> Encoder:
