@@ -76,13 +76,13 @@ DAY: tuple[Step, ...] = (
 )  # fmt: skip
 
 
-def run_day(context: Context, options: DayOptions, ds: date, encoders: Sequence[Encoder]) -> list[LedgerRow]:
-    """Run every step of ``ds`` in order, those of a space once for each of ``encoders``.
+def run_day(context: Context, options: DayOptions, ds: date, encoders: Sequence[Encoder], steps: Sequence[Step] = DAY) -> list[LedgerRow]:
+    """Run ``steps`` of ``ds`` in order, those of a space once for each of ``encoders``.
 
     A step whose needs did not settle is left out: it has no ledger row of this run. Returns the final ledger rows.
     """
     done: list[LedgerRow] = []
-    for step, encoder in _steps(encoders):
+    for step, encoder in _runs(steps, encoders):
         needs = {(row.job, row.space_id) for row in done if row.settled}
         space = encoder.space_id if encoder else ""
         if all((job, "") in needs or (job, space) in needs for job in step.after):
@@ -90,8 +90,8 @@ def run_day(context: Context, options: DayOptions, ds: date, encoders: Sequence[
     return done
 
 
-def _steps(encoders: Sequence[Encoder]) -> Iterator[tuple[Step, Encoder | None]]:
-    for step in DAY:
+def _runs(steps: Sequence[Step], encoders: Sequence[Encoder]) -> Iterator[tuple[Step, Encoder | None]]:
+    for step in steps:
         if step.per_space:
             yield from ((step, encoder) for encoder in encoders)
         else:

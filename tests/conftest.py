@@ -41,6 +41,9 @@ def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkS
             "spark.sql.shuffle.partitions": "2",
             "spark.default.parallelism": "2",
             "spark.databricks.delta.snapshotPartitions": "1",
+            # Compiling a query costs more than interpreting it on frames of a few rows (a third of the JVM's time here).
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),
         },

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
-from jobs.day import DayOptions, run_day
+from jobs.day import DAY, DayOptions, run_day
 from jobs.encoders import Encoder, open_encoder, register
 from jobs.ledger import LedgerRow
 from jobs.places import Places
@@ -23,6 +23,7 @@ USERS = [f"u{number:02}" for number in range(40)]
 COLOURS = ("red", "blue", "green", "golden", "striped", "matte")
 THINGS = ("lamp", "mug", "jacket", "rug", "clock", "kettle")
 ITEMS = {f"i{c}{t}": f"{colour} {thing}" for c, colour in enumerate(COLOURS) for t, thing in enumerate(THINGS)}
+PUBLISHING = tuple(step for step in DAY if step.job not in (names.INGEST_IMPRESSIONS_JOB, names.RANKING_FEATURES_JOB))
 RUN_AT = datetime(2026, 6, 1, tzinfo=UTC)
 
 
@@ -80,12 +81,22 @@ class World:
         return encoder
 
     def run(
-        self, *offsets: int, encoders: list[Encoder] | None = None, run_at: datetime = RUN_AT, recompute: bool = False
+        self,
+        *offsets: int,
+        join: bool = False,
+        encoders: list[Encoder] | None = None,
+        run_at: datetime = RUN_AT,
+        recompute: bool = False,
     ) -> dict[str, LedgerRow]:
-        """Run whole days in the order given; the final rows of the last day, by job (of the first encoder)."""
+        """Run days in the order given, up to their publication, or with ``join`` to their ranking features.
+
+        Returns the final rows of the last day, by job (of the first encoder).
+        """
         rows: list[LedgerRow] = []
+        steps = DAY if join else PUBLISHING
         for offset in offsets:
-            rows = run_day(self.context(run_at=run_at, recompute=recompute), self.options, day(offset), encoders or [self.encoder])
+            context = self.context(run_at=run_at, recompute=recompute)
+            rows = run_day(context, self.options, day(offset), encoders or [self.encoder], steps)
         return {row.job: row for row in reversed(rows)}
 
     def statuses(self, rows: dict[str, LedgerRow]) -> set[str]:
@@ -124,12 +135,14 @@ def base_events(offset: int) -> list[dict[str, Any]]:
 
 
 def build_base(spark: SparkSession, root: Path, encoder: Path) -> World:
-    """Days 0 to 3 landed, days 0 to 2 run; every user is shown an item on days 1 to 3."""
+    """Days 0 to 3 landed, days 0 to 2 published, day 1 joined; every user is shown an item on days 1 to 3."""
     world = World(spark, root)
     world.add_encoder(encoder)
     world.land_day(0, events=base_events(0), items=[titled(item, title, moment(-30)) for item, title in ITEMS.items()])
     for offset in (1, 2, 3):
         impressions = [shown(f"q{offset}-{user}", user, "i00", moment(offset, hour=18)) for user in USERS]
         world.land_day(offset, events=base_events(offset), impressions=impressions)
-    world.run(0, 1, 2)
+    world.run(0)
+    world.run(1, join=True)
+    world.run(2)
     return world
