@@ -4,6 +4,7 @@ from collections.abc import Mapping as Lookup
 from dataclasses import dataclass
 from datetime import date
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -134,10 +135,11 @@ def read_partition(spark: SparkSession, partition: Partition, form: CsvFormat) -
     try:
         frame = reader_of(partition.format)(spark, source)
         types = {field.name: field.dataType for field in frame.schema if field.name not in PLACE}
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
+        said = str(error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error)
         raise JobError(
             "UNREADABLE_FILE", f"cannot read it as {partition.format}", table=partition.table, partition=partition.label,
-            got=str(error).splitlines()[0][:300],
+            got=said.splitlines()[0][:300],
         ) from error  # fmt: skip
     return Landed(partition=partition, rows=_shaped(frame, list(types), hadoop_files.uri_path(spark, partition.folder)), types=types)
 

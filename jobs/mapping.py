@@ -71,7 +71,7 @@ class CsvFormat(BaseModel):
     Attributes:
         escape: what stands before a quote inside quotes; the quote itself by default.
         multiline: whether quoted fields may hold line breaks. One task then reads a whole file, and a quote that is never
-            closed takes the following lines with it, so it is off: a line that leaves a quote open is refused.
+            closed takes the following lines with it, so it is off: a line with a quote that is not part of a quoted field is refused.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
