@@ -15,12 +15,12 @@ OLDEST_JAVA = 17
 # Spark's launcher always asks for this module, which the packaged runtime lacks. It only speeds up linear algebra on the JVM.
 _UNKNOWN_ARGUMENT = "--add-modules=jdk.incubator.vector"
 _SHIM = """#!/bin/sh
-# Runs the packaged Java without an argument that it does not know.
+# Runs the packaged Java without an argument that it does not know, and with the certificates that this machine trusts.
 for argument do
     shift
     [ "$argument" = "{unknown}" ] || set -- "$@" "$argument"
 done
-exec "{java}" "$@"
+exec "{java}" {trust}"$@"
 """
 
 
@@ -64,10 +64,18 @@ def packaged_java_home(environment: Path | None = None) -> Path:
         raise JobError("NO_JAVA", "Spark needs Java and none was found", expected=f">= {OLDEST_JAVA}", hint=hint) from None
     home = (environment or Path(sys.prefix)) / "packaged-java"
     shim = home / "bin" / "java"
-    text = _SHIM.format(unknown=_UNKNOWN_ARGUMENT, java=JAVA)
+    text = _SHIM.format(unknown=_UNKNOWN_ARGUMENT, java=JAVA, trust=_trust_arguments(home))
     if not shim.is_file() or shim.read_text() != text:
         _write_program(shim, text)
     return home
+
+
+def _trust_arguments(home: Path) -> str:
+    """For the shim; empty where the machine has no list of certificates, so that Java keeps its own."""
+    from jobs.java_trust import PASSWORD, trust_store
+
+    store = trust_store(home)
+    return f'"-Djavax.net.ssl.trustStore={store}" -Djavax.net.ssl.trustStorePassword={PASSWORD} ' if store else ""
 
 
 def _write_program(path: Path, text: str) -> None:

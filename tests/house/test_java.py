@@ -1,9 +1,14 @@
 """Which Java a session gets. The runtimes here are scripts that answer ``-version``."""
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from jobs.java import ensure_java, java_version, packaged_java_home
 
@@ -69,3 +74,26 @@ def test_the_shim_is_written_once(tmp_path: Path) -> None:
     java.write_text("#!/bin/sh\n")  # a half-written one
     packaged_java_home(tmp_path)
     assert java_version(java) == 21
+
+
+def test_the_packaged_one_trusts_what_the_machine_trusts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Java itself lists what it took from the store: the one certificate of the bundle, and not the broken one beside it."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(f"# a company's own\n{own_certificate()}\n-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    java = packaged_java_home(tmp_path / "environment") / "bin" / "java"
+    (store,) = java.parent.parent.glob("*.p12")
+    keytool = [java, "-m", "java.base/sun.security.tools.keytool.Main", "-list", "-v", "-storepass", "changeit", "-keystore", store]
+    listed = subprocess.run(keytool, capture_output=True, text=True)
+    assert listed.stdout.count("Entry type: trustedCertEntry") == 1, listed.stdout
+    assert "CN=Our Proxy" in listed.stdout
+    assert f"trustStore={store}" in java.read_text()
+
+
+def own_certificate() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Our Proxy")])
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
+    signed = builder.not_valid_before(since).not_valid_after(since + timedelta(days=365)).sign(key, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM).decode()
