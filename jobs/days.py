@@ -4,7 +4,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -25,9 +27,9 @@ HOLE = "-"
 class DaysArgs(RootArgs):
     """Print one line a day and space from the run ledger; a job without a row shows as -."""
 
-    from_: str
+    first: Annotated[str, tyro.conf.arg(name="from")]
     """First day, inclusive."""
-    to: str
+    last: Annotated[str, tyro.conf.arg(name="to")]
     """Last day, inclusive."""
 
 
@@ -49,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma days``."""
 
     def body(args: DaysArgs) -> int:
-        days = DayArgs(ds_from=args.from_, ds_to=args.to).days
+        days = DayArgs(ds_from=args.first, ds_to=args.last).days
         context = context_of(args, "days")
         lines = day_lines(context.ledger, days, context.ledger.spaces())
         table = Table(*lines[0])
