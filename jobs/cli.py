@@ -14,6 +14,8 @@ from jobs.errors import JobError, UsageError
 from jobs.places import Places
 from jobs.session import build_session
 from jobs.stage import Context, new_run_id, utc_now
+from karma.manifest import ArtefactError
+from schemas import names
 
 Args = TypeVar("Args", bound="RootArgs")
 
@@ -99,3 +101,6 @@ def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[
     except JobError as error:
         logging.getLogger("karma").error("%s", error)
         return error.exit_code
+    except ArtefactError as error:
+        logging.getLogger("karma").error("[ARTEFACT] %s Hint: restore the folder, or train the encoder again.", error)
+        return names.EXIT_FAILED

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from jobs.encoders import Encoder
+from jobs.errors import InputMissingError
 from jobs.ingest import IngestOptions, ingest_stage
 from jobs.interest_embeddings import DEFAULT_TOKEN_BUDGET, interest_embeddings_stage
 from jobs.item_embeddings import item_embeddings_stage
@@ -70,7 +71,7 @@ DAY: tuple[Step, ...] = (
     Step(job=names.VALIDATE_JOB, after=(names.INTEREST_EMBEDDINGS_JOB,), per_space=True, stage=lambda o, e: validate_stage(_of(e))),
     Step(job=names.PUBLISH_JOB, after=(names.VALIDATE_JOB,), per_space=True, stage=lambda o, e: publish_stage(_of(e), o.publication)),
     Step(
-        job=names.RANKING_FEATURES_JOB, after=(names.INGEST_IMPRESSIONS_JOB, names.ITEM_EMBEDDINGS_JOB, names.PUBLISH_JOB), per_space=True,
+        job=names.RANKING_FEATURES_JOB, after=(names.INGEST_IMPRESSIONS_JOB, names.ITEM_EMBEDDINGS_JOB), per_space=True,
         stage=lambda o, e: ranking_features_stage(_of(e), o.join),
     ),
 )  # fmt: skip
@@ -79,15 +80,13 @@ DAY: tuple[Step, ...] = (
 def run_day(context: Context, options: DayOptions, ds: date, encoders: Sequence[Encoder], steps: Sequence[Step] = DAY) -> list[LedgerRow]:
     """Run ``steps`` of ``ds`` in order, those of a space once for each of ``encoders``.
 
-    A step whose needs did not settle is left out: it has no ledger row of this run. Returns the final ledger rows.
+    Every step has its ledger row: one whose needs did not settle says ``missing_input``. Returns the final ledger rows.
+
+    Raises InputMissingError where a step needs an encoder and there is none.
     """
-    done: list[LedgerRow] = []
-    for step, encoder in _runs(steps, encoders):
-        needs = {(row.job, row.space_id) for row in done if row.settled}
-        space = encoder.space_id if encoder else ""
-        if all((job, "") in needs or (job, space) in needs for job in step.after):
-            done.append(run_stage(context, step.stage(options, encoder), ds))
-    return done
+    if not encoders and any(step.per_space for step in steps):
+        raise InputMissingError("NO_ENCODER", "no encoder is active", partition=f"ds={ds}", hint="karma train-encoder makes one")
+    return [run_stage(context, step.stage(options, encoder), ds) for step, encoder in _runs(steps, encoders)]
 
 
 def _runs(steps: Sequence[Step], encoders: Sequence[Encoder]) -> Iterator[tuple[Step, Encoder | None]]:

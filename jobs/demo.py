@@ -1,8 +1,6 @@
 """demo: the whole road on the sample world: three days published, joined to impressions, and shown."""
 
-import logging
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -16,7 +14,6 @@ from jobs.bulk_load import bulk_load
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.day import DayOptions, run_day
 from jobs.encoders import Encoder, active_encoders
-from jobs.errors import JobError
 from jobs.ingest import IngestOptions
 from jobs.ledger import LedgerRow
 from jobs.publish import Publication
@@ -25,16 +22,16 @@ from jobs.showing.picture import draw_day
 from jobs.showing.printing import print_carried, print_days, print_gates, print_row, print_tables, print_user, table_of
 from jobs.showing.words import in_words, one_row
 from jobs.showing.world_figures import WorldFigures, world_figures
-from jobs.stage import Context, exit_code, run_stage
+from jobs.stage import Context, run_stage
+from jobs.steps import Steps, refuse_unsettled
 from jobs.summary import write_summary
 from jobs.tables import Where
 from jobs.train_encoder import train_stage
-from jobs.visual_features import DEFAULT_VISION, visual_features_stage
+from jobs.visual_features import visual_features_stage
 from schemas import names
 
-log = logging.getLogger("karma.demo")
-
-CONFIG = Path("conf/encoder/sample.toml")
+CONFIG = Path(__file__).resolve().parents[1] / "conf" / "encoder" / "sample.toml"
+VISION = "efficientnet-lite0@96"  # the size of the world's pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,54 +50,26 @@ class DemoArgs(RootArgs):
     """Training configuration of the encoder."""
 
 
-class Steps:
-    """Says what is being done, and keeps how long it took."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._began = time.monotonic()
-        self._name = ""
-
-    def begin(self, name: str) -> None:
-        self.end()
-        self._name, self._began = name, time.monotonic()
-        log.info("== %s", name)
-
-    def end(self) -> None:
-        if self._name:
-            self.seconds[self._name] = round(time.monotonic() - self._began, 1)
-
-
 def run_demo(context: Context, config: WorldConfig, training: Path) -> tuple[World, Encoder, list[LedgerRow], Steps]:
     """The main job on a sample world. Raises JobError where a stage did not settle."""
-    steps = Steps()
-    steps.begin("sample world")
-    world = generate_world(context.spark, context.places, config)
-    steps.begin("past: one bulk load")
-    rows = [row for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS) for row in bulk_load(context, table, IngestOptions(bulk=True))]
+    steps, ready = Steps(), (names.EVENTS, names.ITEMS, names.IMPRESSIONS)
+    with steps.step("sample world"):
+        world = generate_world(context.spark, context.places, config)
     last_past_day = world.days[0] - timedelta(days=1)
-    rows.append(run_stage(context, visual_features_stage((DEFAULT_VISION,)), last_past_day))
-    steps.begin("encoder: trained on the past")
-    rows.append(run_stage(context, train_stage(training, world.trained_until, DEFAULT_VISION), last_past_day))
-    _refuse_unsettled(rows)
-    encoders = active_encoders(context)
+    with steps.step("past: one bulk load"):
+        refuse_unsettled([row for table in ready for row in bulk_load(context, table, IngestOptions(bulk=True))])
+        shown = [run_stage(context, visual_features_stage((VISION,)), last_past_day)]
+    with steps.step("encoder: trained on the past"):
+        shown.append(run_stage(context, train_stage(training, world.trained_until, VISION), last_past_day))
+        refuse_unsettled(shown)
+    trained = shown[-1].details["version"]
     options = DayOptions(publication=Publication(mode="simulated"))
-    shown = [rows[-2], rows[-1]]
+    encoders = active_encoders(context)
     for day in world.days:
-        steps.begin(f"day {day}")
-        shown += run_day(context, options, day, encoders)
-        _refuse_unsettled(shown)
-    steps.end()
-    trained = rows[-1].details["version"]
+        with steps.step(f"day {day}"):
+            shown += run_day(context, options, day, encoders)
+            refuse_unsettled(shown)
     return world, next(encoder for encoder in encoders if encoder.version == trained), shown, steps
-
-
-def _refuse_unsettled(rows: Sequence[LedgerRow]) -> None:
-    bad = next((row for row in rows if not row.settled), None)
-    if bad is not None:
-        error = JobError("STAGE_NOT_DONE", f"{bad.job} of {bad.ds} ended as {bad.status}", got=bad.reason)
-        error.exit_code = exit_code(bad)
-        raise error
 
 
 def show(

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from jobs.errors import InputMissingError
+from jobs.errors import InputMissingError, JobError
 from jobs.stage import Context
 from karma.artefact import Manifest, artefact_digest, read_manifest
 from schemas import names
@@ -36,10 +37,18 @@ def open_encoder(folder: Path) -> Encoder:
 
 
 def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -> None:
-    """Make ``encoder`` active; the first one becomes champion. A version that is registered already stays as it is."""
+    """Make ``encoder`` active; the first one becomes champion. A version that is registered already stays as it is.
+
+    Raises JobError SPACE_TAKEN: another active version encodes into the same space.
+    """
     known = context.tables.rows(names.ENCODER_VERSIONS)
     if any(row["version"] == encoder.version for row in known):
         return
+    twin = next((row["version"] for row in known if row["space_id"] == encoder.space_id and row["status"] == names.ACTIVE), None)
+    if twin is not None:
+        raise JobError(
+            "SPACE_TAKEN", "two active versions would write one space", expected=twin, got=encoder.version, hint=f"retire {twin}"
+        )
     first = not any(row["alias"] == names.CHAMPION for row in known)
     row = {
         "version": encoder.version,
@@ -57,29 +66,43 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
 
 
 def active_encoders(context: Context) -> list[Encoder]:
-    """Every active encoder, by version: each one's space is produced daily (P2)."""
+    """Every active encoder, by version: each one's space is produced daily (P2).
+
+    Raises JobError ARTEFACT_CHANGED: a folder is not what was registered.
+    """
     rows = context.tables.rows(names.ENCODER_VERSIONS, [("status", "=", names.ACTIVE)])
-    return [open_encoder(context.places.encoders / version) for version in sorted(row["version"] for row in rows)]
+    return [_as_registered(context, row) for row in sorted(rows, key=lambda row: str(row["version"]))]
+
+
+def _as_registered(context: Context, row: Mapping[str, Any]) -> Encoder:
+    encoder = open_encoder(context.places.encoders / row["version"])
+    if encoder.digest != row["artefact_digest"]:
+        raise JobError(
+            "ARTEFACT_CHANGED",
+            f"{encoder.folder} is not the artefact that was registered",
+            table=names.ENCODER_VERSIONS,
+            expected=row["artefact_digest"],
+            got=encoder.digest,
+            hint="restore the folder, or train and register it under a new version",
+        )
+    return encoder
 
 
 def encoder_of(context: Context, version: str | None) -> Encoder:
-    """The encoder called ``version``; without a name, the only active one.
+    """The active encoder called ``version``; without a name, the only active one.
 
-    Raises InputMissingError: the version is not there, or none was named and there is not exactly one.
+    Raises InputMissingError: no such encoder is active, or none was named and there is not exactly one.
     """
-    if version is not None:
-        folder = context.places.encoders / version
-        if not (folder / "manifest.json").is_file():
-            raise InputMissingError(
-                "NO_ENCODER", "no such encoder", expected=f"{folder}/manifest.json", hint="karma train-encoder makes one"
-            )
-        return open_encoder(folder)
-    active = active_encoders(context)
-    if len(active) != 1:
+    active = {encoder.version: encoder for encoder in active_encoders(context)}
+    if version is None and len(active) == 1:
+        return next(iter(active.values()))
+    if version is None or version not in active:
         raise InputMissingError(
-            "ENCODER_UNNAMED",
-            "name the encoder",
-            expected="--encoder, or exactly one active",
-            got=[encoder.version for encoder in active] or "none",
+            "NO_ENCODER",
+            "name one active encoder",
+            table=names.ENCODER_VERSIONS,
+            expected=f"--encoder, one of {sorted(active)}" if active else "an active encoder",
+            got=version or "no --encoder",
+            hint="karma train-encoder makes and registers one",
         )
-    return active[0]
+    return active[version]

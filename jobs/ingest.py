@@ -75,7 +75,7 @@ def ingest_stage(table: str, options: IngestOptions | None = None) -> Stage:
 def _bulk_loaded(context: Context, table: str, options: IngestOptions, ds: date) -> LedgerRow | None:
     """The ledger row of a day that a bulk load brought and that has no landing partition of its own: its rows stand as they are."""
     state = context.ledger.state(JOB_OF[table], ds)
-    if options.source or not (state and state.settled and state.details.get(LANDING) == BULK):
+    if options.source or not (state and state.settled and state.details.get("load") == BULK):
         return None
     return None if has_landed(context.spark, context.places, table, ds) else state
 

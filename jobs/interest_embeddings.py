@@ -13,18 +13,17 @@ from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, encoder_of
-from jobs.errors import InputMissingError
+from jobs.errors import InputMissingError, JobError
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
 from jobs.transforms.carry import carried_vectors, neighbours
-from jobs.transforms.interest_inputs import UNKNOWN_ITEM, interest_inputs
+from jobs.transforms.interest_inputs import INPUTS_VERSION, interest_inputs
 from jobs.transforms.item_versions import current_versions
 from schemas import names
-from udfs.interest_udf import interest_udf
+from udfs.interest_udf import UNKNOWN_ITEM, interest_udf
 from udfs.item_vectors import ItemVectorsFile
 from udfs.shipping import ShippedFile, ship_file, ship_folder
 
-CODE_VERSION = "1"
 DEFAULT_TOKEN_BUDGET = 1024
 
 
@@ -51,9 +50,24 @@ def interest_embeddings_stage(encoder: Encoder, token_budget: int = DEFAULT_TOKE
 def _input_digest(context: Context, ds: date, encoder: Encoder) -> str:
     upstream.settled(context, names.ITEM_EMBEDDINGS_JOB, ds, encoder.space_id)
     histories = upstream.settled(context, names.USER_HISTORIES_JOB, ds)
+    _refuse_short_histories(int(histories.details["n_max"]), encoder, ds)
     return digest_of(
-        names.INTEREST_EMBEDDINGS_JOB, CODE_VERSION, encoder.digest, histories.output_digest, upstream.items_digest(context, ds)
+        names.INTEREST_EMBEDDINGS_JOB, INPUTS_VERSION, encoder.digest, histories.output_digest, upstream.items_digest(context, ds)
     )
+
+
+def _refuse_short_histories(n_max: int, encoder: Encoder, ds: date) -> None:
+    """Histories shorter than the encoder reads would be vectors of another history policy in the same space (P2)."""
+    if n_max < encoder.manifest.history_length:
+        raise JobError(
+            "HISTORIES_TOO_SHORT",
+            "the histories keep fewer events than the encoder reads",
+            table=names.USER_HISTORIES,
+            partition=f"ds={ds}",
+            expected=f">= {encoder.manifest.history_length}",
+            got=n_max,
+            hint=f"karma user-histories --ds {ds} --n-max {encoder.manifest.history_length}",
+        )
 
 
 def _run(context: Context, ds: date, encoder: Encoder, token_budget: int) -> Outcome:

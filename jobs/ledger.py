@@ -63,6 +63,11 @@ class Ledger:
         records = self._tables.rows(names.RUN_LEDGER, [("job", "=", job), ("space_id", "=", space_id), *filters])
         return sorted((LedgerRow(**_known(record)) for record in records), key=lambda row: (row.ds, row.attempt, row.at))
 
+    def standing(self, job: str, ds: date, space_id: str = "") -> LedgerRow | None:
+        """The newest row that says what the tables hold: an attempt that found its input missing changed nothing."""
+        rows = [row for row in self._found(job, space_id, ("ds", "=", ds)) if row.status != names.MISSING_INPUT]
+        return rows[-1] if rows else None
+
     def spaces(self) -> list[str]:
         """Every space that has a row, sorted."""
         return sorted({record["space_id"] for record in self._tables.rows(names.RUN_LEDGER)} - {""})

@@ -13,12 +13,13 @@ from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, encoder_of
-from jobs.errors import JobError, SupersededError
+from jobs.errors import InputMissingError, JobError, SupersededError, UsageError
 from jobs.ledger import LedgerRow
 from jobs.stage import Context, Outcome, Stage, run_days
+from jobs.tables import Where
 from jobs.transforms.days import as_of
 from jobs.validate import staged_rows
-from schemas import names
+from schemas import gate_rules, names
 from schemas.contracts import CONTRACTS
 
 _IDENTITY = ("user_id", "fingerprint", "history_len", "last_event_time", "trained_until")
@@ -54,31 +55,60 @@ def publish_stage(encoder: Encoder, publication: Publication) -> Stage:
     return Stage(
         job=names.PUBLISH_JOB,
         space_id=encoder.space_id,
-        input_digest=lambda context, ds: _input_digest(context, ds, encoder.space_id),
-        run=lambda context, ds, attempt: _run(context, ds, encoder, publication),
+        input_digest=lambda context, ds: _input_digest(context, ds, encoder.space_id, publication),
+        run=lambda context, ds, attempt: _run(context, ds, encoder, publication, attempt),
     )
 
 
-def _input_digest(context: Context, ds: date, space_id: str) -> str:
+def _input_digest(context: Context, ds: date, space_id: str, publication: Publication) -> str:
     verdict = upstream.settled(context, names.VALIDATE_JOB, ds, space_id)
-    return digest_of(names.PUBLISH_JOB, verdict.output_digest, verdict.details["staged_run_id"], verdict.versions)
+    how = (publication.mode, publication.lag.total_seconds())
+    return digest_of(names.PUBLISH_JOB, verdict.output_digest, verdict.details, verdict.versions, how)
 
 
-def _run(context: Context, ds: date, encoder: Encoder, publication: Publication) -> Outcome:
+def _run(context: Context, ds: date, encoder: Encoder, publication: Publication, attempt: int) -> Outcome:
     verdict = upstream.settled(context, names.VALIDATE_JOB, ds, encoder.space_id)
+    _refuse_stale_verdict(verdict, ds)
     _refuse_superseded(context, ds, encoder.space_id, verdict)
     staged = _judged_rows(context, ds, encoder.space_id, verdict)
     snapshot = _snapshot(context, ds, encoder, publication, staged)
-    standing = context.tables.read_where(names.INTEREST_EMBEDDINGS, {"ds": ds, "space_id": encoder.space_id})
+    where: Where = {"ds": ds, "space_id": encoder.space_id}
+    standing = context.tables.read_where(names.INTEREST_EMBEDDINGS, where)
     count, digest = frame_digest(snapshot, _IDENTITY)
     facts = {"publication": publication.mode, "staged_run_id": verdict.details["staged_run_id"]}
     if not context.recompute:
-        published, standing_digest = frame_digest(standing, _IDENTITY)
-        if published and standing_digest == digest:
-            return Outcome(status=names.UNCHANGED, output_digest=digest, counts={"rows": count}, details=facts)
+        if _stands_already(standing, snapshot, publication):
+            versions = {names.INTEREST_EMBEDDINGS: context.tables.version(names.INTEREST_EMBEDDINGS)}
+            return Outcome(status=names.UNCHANGED, output_digest=digest, counts={"rows": count}, versions=versions, details=facts)
         _refuse_simulated_over_live(standing, publication, ds)
-    version = context.tables.replace(snapshot, names.INTEREST_EMBEDDINGS, {"ds": ds, "space_id": encoder.space_id})
+    once = (f"{names.PUBLISH_JOB}/{ds}/{encoder.space_id}", attempt)
+    version = context.tables.replace(snapshot, names.INTEREST_EMBEDDINGS, where, once=once)
+    if version is None:
+        raise _superseded(ds, encoder.space_id, f"publish attempt {attempt}", "a later publish attempt has written the day")
     return Outcome(output_digest=digest, counts={"rows": count}, versions={names.INTEREST_EMBEDDINGS: version}, details=facts)
+
+
+def _stands_already(standing: DataFrame, snapshot: DataFrame, publication: Publication) -> bool:
+    """Whether the published rows are these rows; among simulated ones the declared lag counts too."""
+    simulated = publication.mode == names.SIMULATED and standing.where(F.col("publication") == names.LIVE).isEmpty()
+    identity = (*_IDENTITY, "available_at") if simulated else _IDENTITY
+    published, digest = frame_digest(standing, identity)
+    return published > 0 and digest == frame_digest(snapshot, identity)[1]
+
+
+def _refuse_stale_verdict(verdict: LedgerRow, ds: date) -> None:
+    if verdict.details.get("gate_rules") != gate_rules.VERSION:
+        raise InputMissingError(
+            "VERDICT_STALE", "the day was judged under other thresholds", partition=f"ds={ds}", expected=gate_rules.VERSION,
+            got=verdict.details.get("gate_rules"), hint=f"karma validate --ds {ds}",
+        )  # fmt: skip
+
+
+def _superseded(ds: date, space_id: str, expected: str, got: str) -> SupersededError:
+    return SupersededError(
+        "SUPERSEDED", "a newer attempt at this day exists", table=names.INTEREST_EMBEDDINGS, partition=f"ds={ds}, space_id={space_id}",
+        expected=expected, got=got, hint="validate and publish the newer staging",
+    )  # fmt: skip
 
 
 def _refuse_superseded(context: Context, ds: date, space_id: str, verdict: LedgerRow) -> None:
@@ -87,15 +117,8 @@ def _refuse_superseded(context: Context, ds: date, space_id: str, verdict: Ledge
     newest = [row for row in stagings if row.status in (names.STARTED, names.DONE)][-1]
     judged = verdict.details["staged_run_id"], verdict.versions[names.INTEREST_EMBEDDINGS_STAGED]
     if newest.status != names.DONE or (newest.details["staged_run_id"], newest.versions[names.INTEREST_EMBEDDINGS_STAGED]) != judged:
-        raise SupersededError(
-            "SUPERSEDED",
-            "a newer attempt at this day has begun",
-            table=names.INTEREST_EMBEDDINGS,
-            partition=f"ds={ds}, space_id={space_id}",
-            expected=f"run {judged[0]}",
-            got=f"run {newest.run_id} (attempt {newest.attempt}, {newest.status})",
-            hint="validate the newer staging",
-        )
+        found = f"run {newest.run_id} (attempt {newest.attempt}, {newest.status})"
+        raise _superseded(ds, space_id, f"run {judged[0]}", found)
 
 
 def _judged_rows(context: Context, ds: date, space_id: str, verdict: LedgerRow) -> DataFrame:
@@ -116,9 +139,12 @@ def _judged_rows(context: Context, ds: date, space_id: str, verdict: LedgerRow) 
 
 
 def _snapshot(context: Context, ds: date, encoder: Encoder, publication: Publication, staged: DataFrame) -> DataFrame:
-    available_at = context.run_at if publication.mode == names.LIVE else as_of(ds) + publication.lag
+    now = context.now()
+    if publication.mode == names.LIVE and now < as_of(ds):
+        raise UsageError("DAY_NOT_OVER", "a live publication of a day that has not ended", expected=f">= {as_of(ds)}", got=now)
+    available_at = now if publication.mode == names.LIVE else as_of(ds) + publication.lag
     facts = {
-        "created_at": F.lit(context.run_at),
+        "created_at": F.lit(now),
         "available_at": F.lit(available_at),
         "trained_until": F.lit(encoder.trained_until),
         "publication": F.lit(publication.mode),

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from pyspark.sql import DataFrame
@@ -12,12 +12,13 @@ from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, encoder_of
-from jobs.errors import GateBlockedError, InputMissingError
+from jobs.errors import InputMissingError
+from jobs.gate.verdict import refuse_blocked
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
 from jobs.transforms.item_versions import versions_known
 from jobs.transforms.ranking import ranking_features
-from schemas import names
+from schemas import gate_rules, names
 from schemas.contracts import CONTRACTS
 
 CODE_VERSION = "1"
@@ -45,7 +46,7 @@ class RankingFeaturesArgs(DayArgs):
     allow_trained_after: bool = False
     """Keep vectors of an encoder trained until after the impression; missing_reason still says trained_after."""
     known_at: str | None = None
-    """Read the snapshots as published by this instant (ISO 8601)."""
+    """Join to the snapshots as published by this instant (ISO 8601); the rows stay in ranking_features_staged."""
 
     def policy(self) -> JoinPolicy:
         known_at = parse_instant(self.known_at, "--known-at") if self.known_at else None
@@ -72,6 +73,7 @@ def _input_digest(context: Context, ds: date, encoder: Encoder, policy: JoinPoli
     return digest_of(
         names.RANKING_FEATURES_JOB,
         CODE_VERSION,
+        gate_rules.VERSION,
         encoder.digest,
         policy.allow_trained_after,
         str(policy.known_at),
@@ -91,20 +93,25 @@ def _availability(context: Context, ds: date, space_id: str) -> list[tuple[str, 
 def _published_version(context: Context, space_id: str, known_at: datetime | None) -> int | None:
     """The Delta version of interest_embeddings that stood at ``known_at``, by the ledger; None means the newest.
 
-    Raises InputMissingError: nothing had been published by then.
+    Backfills may carry an earlier clock than what was committed before them: a version counts only below the first one that the
+    ledger dates later. Raises InputMissingError: nothing had been published by then.
     """
     if known_at is None:
         return None
-    published = [
-        row.versions[names.INTEREST_EMBEDDINGS]
-        for row in context.ledger.rows(names.PUBLISH_JOB, space_id)
-        if row.status == names.DONE and row.at <= known_at and names.INTEREST_EMBEDDINGS in row.versions
-    ]
-    if not published:
+    rows = [row for row in context.ledger.rows(names.PUBLISH_JOB, space_id) if names.INTEREST_EMBEDDINGS in row.versions]
+    later = [row.versions[names.INTEREST_EMBEDDINGS] for row in rows if row.at > known_at and row.status == names.DONE]
+    first_later = min(later, default=None)
+    known = [row.versions[names.INTEREST_EMBEDDINGS] for row in rows if row.at <= known_at]
+    known = [version for version in known if first_later is None or version < first_later]
+    if not known:
         raise InputMissingError(
-            "NOTHING_PUBLISHED_BY", "nothing had been published by --known-at", table=names.INTEREST_EMBEDDINGS, got=known_at.isoformat()
+            "NOTHING_PUBLISHED_BY",
+            "nothing had been published by --known-at",
+            table=names.INTEREST_EMBEDDINGS,
+            got=known_at.isoformat(),
+            hint="karma days shows what was published; take a later instant",
         )
-    return max(published)
+    return max(known)
 
 
 def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Outcome:
@@ -120,23 +127,22 @@ def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Ou
         docs_dir=context.places.data_docs,
         allow_trained_after=policy.allow_trained_after,
     )
-    if not verdict.passed:
-        raise GateBlockedError(
-            "GATE_BLOCKED",
-            verdict.failures_in_words(),
-            table=names.RANKING_FEATURES,
-            partition=f"ds={ds}, space_id={encoder.space_id}",
-            hint=f"Data Docs: {verdict.docs}",
-        )
+    refuse_blocked(verdict, names.RANKING_FEATURES, f"ds={ds}, space_id={encoder.space_id}")
     columns = CONTRACTS[names.RANKING_FEATURES].names
-    published = staged.select(*columns)
-    count, digest = frame_digest(published, columns)
-    version = context.tables.replace(published, names.RANKING_FEATURES, {"ds": ds, "space_id": encoder.space_id})
-    missing = {row["missing_reason"] or "joined": row["count"] for row in published.groupBy("missing_reason").count().collect()}
-    counts = {"rows": count, **{name: int(number) for name, number in missing.items()}}
-    return Outcome(
-        output_digest=digest, counts=counts, versions={names.RANKING_FEATURES: version}, details={"data_docs": str(verdict.docs)}
+    joined = staged.select(*columns)
+    count, digest = frame_digest(joined, columns)
+    missing = {row["missing_reason"] or "joined": row["count"] for row in joined.groupBy("missing_reason").count().collect()}
+    outcome = Outcome(
+        output_digest=digest,
+        counts={"rows": count, **{name: int(number) for name, number in missing.items()}},
+        details={"data_docs": str(verdict.docs), "staged_run_id": context.run_id},
     )
+    where: Where = {"ds": ds, "space_id": encoder.space_id}
+    if policy.known_at is not None:  # a look back: it stays staged, the table keeps what is known now
+        return outcome
+    if count and frame_digest(context.tables.read_where(names.RANKING_FEATURES, where), columns) == (count, digest):
+        return replace(outcome, status=names.UNCHANGED)
+    return replace(outcome, versions={names.RANKING_FEATURES: context.tables.replace(joined, names.RANKING_FEATURES, where)})
 
 
 def _staged(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy, impressions: DataFrame) -> DataFrame:

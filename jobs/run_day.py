@@ -9,7 +9,11 @@ from typing import Literal
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.day import DayOptions, run_day
 from jobs.encoders import active_encoders
+from jobs.ingest import IngestOptions
+from jobs.interest_embeddings import DEFAULT_TOKEN_BUDGET
+from jobs.mapping import load_mapping
 from jobs.publish import Publication
+from jobs.ranking_features import JoinPolicy
 from jobs.stage import exit_code
 from schemas import names
 
@@ -24,10 +28,27 @@ class RunDayArgs(DayArgs):
     """A simulated snapshot is readable this many hours after the end of its day."""
     n_max: int = names.DEFAULT_N_MAX
     """Events kept a user."""
+    mapping: str | None = None
+    """Column mapping of the landing zone (TOML)."""
+    max_lateness_days: int = names.DEFAULT_MAX_LATENESS_DAYS
+    """An event older than this before its arrival day is too late."""
+    vision: tuple[str, ...] = ()
+    """Vision encoders; default: those of the active encoders."""
+    token_budget: int = DEFAULT_TOKEN_BUDGET
+    """Padded history tokens of one forward pass."""
+    allow_trained_after: bool = False
+    """Keep vectors of an encoder trained until after the impression, marked."""
 
     def options(self) -> DayOptions:
         mode = self.publication or ("simulated" if self.is_backfill else "live")
-        return DayOptions(n_max=self.n_max, publication=Publication(mode=mode, lag=timedelta(hours=self.publication_lag_hours)))
+        return DayOptions(
+            ingest=IngestOptions(mapping=load_mapping(self.mapping), max_lateness_days=self.max_lateness_days),
+            vision=self.vision,
+            n_max=self.n_max,
+            token_budget=self.token_budget,
+            publication=Publication(mode=mode, lag=timedelta(hours=self.publication_lag_hours)),
+            join=JoinPolicy(allow_trained_after=self.allow_trained_after),
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -89,8 +89,9 @@ def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:
 
     A settled day whose inputs did not change is ``unchanged``, unless ``context.recompute``.
     """
-    state = context.ledger.state(stage.job, ds, stage.space_id)
-    attempt = state.attempt + 1 if state else 1
+    newest = context.ledger.state(stage.job, ds, stage.space_id)
+    state = context.ledger.standing(stage.job, ds, stage.space_id)
+    attempt = newest.attempt + 1 if newest else 1
 
     def row(status: str, **facts: object) -> LedgerRow:
         return LedgerRow(

@@ -6,7 +6,7 @@ its version) go through delta-rs: milliseconds where a Spark job takes a second,
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import deltalake
 import pyarrow as pa
@@ -52,18 +52,38 @@ class Tables:
         """The newest Delta version of ``table``, -1 where it was never written."""
         return deltalake.DeltaTable(self._places.table(table)).version() if self.exists(table) else -1
 
-    def replace(self, frame: DataFrame, table: str, where: Where) -> int:
+    @overload
+    def replace(self, frame: DataFrame, table: str, where: Where) -> int: ...
+
+    @overload
+    def replace(self, frame: DataFrame, table: str, where: Where, *, once: tuple[str, int]) -> int | None: ...
+
+    def replace(self, frame: DataFrame, table: str, where: Where, *, once: tuple[str, int] | None = None) -> int | None:
         """Replace the rows that equal ``where`` by ``frame``, in one commit; its version.
 
         An empty frame empties the partition. Raises JobError where ``frame`` does not have the contract's columns.
         Delta refuses a row of ``frame`` outside ``where``.
+
+        Args:
+            once: (transaction, number): where this or a greater number of the transaction was committed before, nothing is
+                written and the result is None, also when the two meet at the same moment.
         """
-        return self.replace_where(frame, table, _predicate(where))
+        return self._overwrite(frame, table, _predicate(where), once)
 
     def replace_where(self, frame: DataFrame, table: str, predicate: str) -> int:
         """As ``replace``, for a predicate in Delta's SQL (a range of days, say)."""
-        self._writer(frame, table).mode("overwrite").option("replaceWhere", predicate).save(self._places.table(table))
-        return self._committed()
+        version = self._overwrite(frame, table, predicate, None)
+        assert version is not None  # only a numbered transaction may write nothing
+        return version
+
+    def _overwrite(self, frame: DataFrame, table: str, predicate: str, once: tuple[str, int] | None) -> int | None:
+        writer = self._writer(frame, table).mode("overwrite").option("replaceWhere", predicate)
+        if once is not None:
+            writer = writer.option("txnAppId", once[0]).option("txnVersion", once[1])
+        self._spark.conf.unset(_COMMIT_VERSION)
+        writer.save(self._places.table(table))
+        committed = self._spark.conf.get(_COMMIT_VERSION, None)
+        return None if committed is None else int(committed)
 
     def append(self, frame: DataFrame, table: str) -> int:
         """Append ``frame`` in one commit; its version."""
@@ -77,8 +97,8 @@ class Tables:
         hold each key once. ``where`` names the partition that all rows lie in: writers of other partitions then do
         not conflict.
         """
-        if not self.exists(table):
-            return self.append(frame, table)
+        if not self.exists(table):  # so that two first writers meet in the MERGE as well
+            self.append(self._spark.createDataFrame([], CONTRACTS[table].ddl), table)
         literal = [f"t.`{name}` = {_literal(value)}" for name, value in (where or {}).items()]
         same_key = " AND ".join([*literal, *[f"t.`{name}` <=> s.`{name}`" for name in CONTRACTS[table].key]])
         target = DeltaTable.forPath(self._spark, self._places.table(table))

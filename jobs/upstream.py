@@ -10,8 +10,8 @@ from schemas import names
 
 
 def settled(context: Context, job: str, ds: date, space_id: str = "") -> LedgerRow:
-    """The newest row of (job, ds, space), which must be settled. Raises InputMissingError."""
-    state = context.ledger.state(job, ds, space_id)
+    """The standing row of (job, ds, space), which must be settled. Raises InputMissingError."""
+    state = context.ledger.standing(job, ds, space_id)
     if state is None or not state.settled:
         raise InputMissingError(
             "UPSTREAM_NOT_DONE", f"{job} has not finished {ds}", partition=f"ds={ds}" + (f", space_id={space_id}" if space_id else ""),

@@ -37,7 +37,11 @@ def user_histories_stage(n_max: int = names.DEFAULT_N_MAX) -> Stage:
 
 
 def _input_digest(context: Context, ds: date, n_max: int) -> str:
-    return digest_of(names.USER_HISTORIES_JOB, CODE_VERSION, n_max, upstream.events_digest(context, ds))
+    return _digest(n_max, upstream.events_digest(context, ds))
+
+
+def _digest(n_max: int, events_digest: str) -> str:
+    return digest_of(names.USER_HISTORIES_JOB, CODE_VERSION, n_max, events_digest)
 
 
 def _run(context: Context, ds: date, n_max: int) -> Outcome:
@@ -54,7 +58,7 @@ def _run(context: Context, ds: date, n_max: int) -> Outcome:
         version = context.tables.replace(frame, names.USER_HISTORIES, {"ds": ds})
     finally:
         frame.unpersist()
-    details = {"base_ds": base_ds.isoformat() if base_ds else "none"}
+    details = {"base_ds": base_ds.isoformat() if base_ds else "none", "n_max": str(n_max)}
     return Outcome(output_digest=digest, counts={"users": users}, versions={names.USER_HISTORIES: version}, details=details)
 
 
@@ -91,7 +95,7 @@ def _fresh_days(context: Context, ds: date, n_max: int) -> list[date]:
 
     def expected(day: date) -> str:
         events = digest_of([pair for pair in event_outputs if pair[0] <= day])
-        return digest_of(names.USER_HISTORIES_JOB, CODE_VERSION, n_max, events)
+        return _digest(n_max, events)
 
     states = context.ledger.states(names.USER_HISTORIES_JOB, until=ds - timedelta(days=1))
     return [day for day, state in states.items() if state.settled and state.input_digest == expected(day)]

@@ -12,7 +12,7 @@ from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoders import Encoder, encoder_of
-from jobs.errors import GateBlockedError
+from jobs.gate.verdict import refuse_blocked
 from jobs.ledger import LedgerRow
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
@@ -51,13 +51,10 @@ def _run(context: Context, ds: date, encoder: Encoder) -> Outcome:
         expected_users=histories.select("user_id", F.size("event_ids").alias("history_len")),
         previous=_previous(context, ds, encoder.space_id), dimension=encoder.manifest.dim, docs_dir=context.places.data_docs,
     )  # fmt: skip
-    if not verdict.passed:
-        raise GateBlockedError(
-            "GATE_BLOCKED", verdict.failures_in_words(), table=names.INTEREST_EMBEDDINGS, partition=f"ds={ds}, space_id={encoder.space_id}",
-            hint=f"Data Docs: {verdict.docs}",
-        )  # fmt: skip
+    refuse_blocked(verdict, names.INTEREST_EMBEDDINGS, f"ds={ds}, space_id={encoder.space_id}")
     details = {
         **staging.details,
+        "gate_rules": gate_rules.VERSION,
         "data_docs": str(verdict.docs),
         "rules": ", ".join(f"{r.frame}.{r.rule}={r.status}" for r in verdict.rules),
     }

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.errors import GateBlockedError
+
 PASSED = "passed"
 FAILED = "failed"
 NOT_APPLICABLE = "not_applicable"
@@ -57,3 +59,11 @@ class Verdict:
         """``31 rules passed, 0 failed, 4 not applicable``."""
         passed, failed, absent = (len(self.with_status(status)) for status in (PASSED, FAILED, NOT_APPLICABLE))
         return f"{passed} rules passed, {failed} failed, {absent} not applicable"
+
+
+def refuse_blocked(verdict: Verdict, table: str, partition: str) -> None:
+    """Raises GateBlockedError, with the failed rules in words, where ``verdict`` did not pass."""
+    if not verdict.passed:
+        raise GateBlockedError(
+            "GATE_BLOCKED", verdict.failures_in_words(), table=table, partition=partition, hint=f"Data Docs: {verdict.docs}"
+        )

@@ -29,9 +29,10 @@ def advanced_histories(base: DataFrame, base_ds: date, events: DataFrame, ds: da
     An event_id that arrived by ``base_ds`` counts there, even where the history has since dropped it.
     """
     known = events.where((F.col("ds") <= F.lit(ds)) & (F.col("event_time") < F.lit(as_of(ds))))
-    seen = known.where(F.col("ds") <= F.lit(base_ds)).select("event_id")
+    kept = history_events(base)  # events past their retention are known from here alone
+    seen = known.where(F.col("ds") <= F.lit(base_ds)).select("event_id").unionByName(kept.select("event_id"))
     arrived = distinct_events(known.where(F.col("ds") > F.lit(base_ds))).join(seen, "event_id", "left_anti")
-    return _gathered(history_events(base).unionByName(arrived.select("user_id", *_EVENT)), ds, n_max)
+    return _gathered(kept.unionByName(arrived.select("user_id", *_EVENT)), ds, n_max)
 
 
 def history_events(histories: DataFrame) -> DataFrame:

@@ -4,9 +4,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.transforms.days import as_of_column
+from udfs.interest_udf import UNKNOWN_ITEM
 
-UNKNOWN_ITEM = ""
-"""Stands in content_hashes for an item that the catalogue does not know (yet); null stands for a query alone."""
+INPUTS_VERSION = "1"
+"""Part of every fingerprint: raise it when the same history would give the encoder other inputs, and nobody is carried."""
 
 
 def interest_inputs(histories: DataFrame, versions: DataFrame, history_length: int) -> DataFrame:
@@ -55,12 +56,5 @@ def interest_inputs(histories: DataFrame, versions: DataFrame, history_length: i
 
 
 def _fingerprint(events: Column) -> Column:
-    """sha256 over the events in order; separators and null flags keep different inputs apart."""
-
-    def flagged(value: Column) -> Column:
-        return F.when(value.isNull(), F.lit("0")).otherwise(F.concat(F.lit("1"), value))
-
-    def line(event: Column) -> Column:
-        return F.concat_ws("\x1f", flagged(event["content_hash"]), event["event_type"], flagged(event["query"]))
-
-    return F.sha2(F.concat_ws("\x1e", F.transform(events, line)), 256)
+    """sha256 over the events in order, as JSON: no text that a user typed can pass for another field."""
+    return F.sha2(F.concat(F.lit(INPUTS_VERSION), F.to_json(events)), 256)

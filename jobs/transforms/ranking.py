@@ -44,13 +44,23 @@ def ranking_features(
             says ``trained_after``, as a mark.
     """
     at_snapshot = point_in_time_join(
-        impressions, snapshots_of(interests), on=(), at="impression_time", known_from="available_at", newest_by="vector_ds",
+        impressions,
+        snapshots_of(interests),
+        on=(),
+        at="impression_time",
+        known_from="available_at",
+        newest_by="vector_ds",
         take=("vector_ds", "snapshot_as_of", "trained_until"),
-    )  # fmt: skip
+    )
     at_version = point_in_time_join(
-        at_snapshot, items.select("item_id", "valid_from", "content_hash"), on=("item_id",), at="impression_time", known_from="valid_from",
-        newest_by="valid_from", take=("content_hash",),
-    )  # fmt: skip
+        at_snapshot,
+        items.select("item_id", "valid_from", F.col("ds").alias("item_ds"), "content_hash"),
+        on=("item_id",),
+        at="impression_time",
+        known_from="valid_from",
+        newest_by="valid_from",
+        take=("item_ds", "content_hash"),
+    )
     vectors = interests.select("user_id", F.col("ds").alias("vector_ds"), "last_event_time", F.col("embedding").alias("_u"))
     candidates = item_vectors.select("content_hash", F.col("embedding").alias("_e"))
     joined = at_version.join(vectors, ["user_id", "vector_ds"], "left").join(candidates, "content_hash", "left")

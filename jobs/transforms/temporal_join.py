@@ -1,6 +1,6 @@
 """THE temporal join (P1): every join over time in the project is this one function.
 
-Used for: impression -> snapshot that was readable, impression -> item version that held, event -> item version (training).
+Used for: impression -> snapshot that was readable, impression -> item version that held, day or training cut -> item version.
 """
 
 from collections.abc import Sequence

@@ -29,7 +29,7 @@ RUN_LEDGER = Contract(
         required("space_id", "string", "the space; empty for a job that has none"),
         required("attempt", "int", "counts the attempts at (job, ds, space), from 1"),
         required("status", "string", "started, done, unchanged, missing_input, blocked, failed, superseded"),
-        required("at", "timestamp", "the machine's clock when the row was written (UTC)"),
+        required("at", "timestamp", "the run's clock when the row was written (UTC): --run-at and the time since"),
         optional("counts", "map<string,bigint>", "rows and tokens by name"),
         optional("durations", "map<string,double>", "seconds by name"),
         optional("input_digest", "string", "digest of everything the result depends on"),

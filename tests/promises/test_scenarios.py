@@ -1,6 +1,7 @@
 """One test for every row of the scenario table of the design: what must hold when days go wrong."""
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from jobs import interest_embeddings
 from jobs.day import DAY, DayOptions
 from jobs.encoders import active_encoders
 from jobs.ledger import Ledger, LedgerRow
-from jobs.publish import Publication
+from jobs.publish import Publication, publish_stage
 from jobs.ranking_features import JoinPolicy
-from jobs.stage import exit_code
+from jobs.stage import exit_code, run_stage
 from schemas import names
 from schemas.contracts import CONTRACTS
 from tests.promises.world import USERS, World, assert_same_snapshot, base_events, click, day, moment, shown, titled
@@ -154,7 +155,7 @@ def test_a_corrupted_day_is_blocked_and_says_why(world: World) -> None:
     verdict = rows[names.VALIDATE_JOB]
     assert exit_code(verdict) == names.EXIT_GATE_BLOCKED == 3
     assert "unit_norm" in (verdict.reason or "")
-    assert names.PUBLISH_JOB not in rows
+    assert rows[names.PUBLISH_JOB].status == names.MISSING_INPUT
     assert world.snapshot(3) == {}
     assert (world.root / "data_docs" / "index.html").is_file()
 
@@ -215,7 +216,8 @@ def test_a_simulated_publication_does_not_replace_a_live_one(world: World) -> No
     run_at = datetime(2026, 3, 5, 3, tzinfo=UTC)
     world.run(3, run_at=run_at)
     live = world.snapshot(3)["u00"]
-    assert (live["publication"], live["available_at"]) == (names.LIVE, run_at.replace(tzinfo=None))
+    assert live["publication"] == names.LIVE
+    assert run_at <= live["available_at"].replace(tzinfo=UTC) < run_at + timedelta(hours=1)
     world.options = simulated
     world.land(names.EVENTS, 3, [*base_events(3), click("more", "u00", "i11", moment(3, hour=20))])
     assert world.run(3)[names.PUBLISH_JOB].status == names.FAILED
@@ -226,3 +228,30 @@ def test_a_simulated_publication_does_not_replace_a_live_one(world: World) -> No
         names.SIMULATED,
         (moment(4, hour=0) + timedelta(hours=2)).replace(tzinfo=None),
     )
+
+
+def test_an_older_attempt_does_not_publish_over_a_newer_one(world: World) -> None:
+    world.run(3)
+    before = rows_of(world, 3)
+    context = world.context(recompute=True)
+    staging = context.ledger.state(names.INTEREST_EMBEDDINGS_JOB, day(3), world.encoder.space_id)
+    newer = replace(staging, run_id="newer", attempt=staging.attempt + 1, status=names.STARTED)
+    context.ledger.append(newer)
+    assert run_stage(context, publish_stage(world.encoder, Publication(mode="simulated")), day(3)).status == names.SUPERSEDED
+    assert rows_of(world, 3) == before
+
+
+def test_a_replacement_that_a_later_one_overtook_writes_nothing(world: World) -> None:
+    tables, where = world.context().tables, {"ds": day(2), "space_id": world.encoder.space_id}
+    rows = tables.read_where(names.INTEREST_EMBEDDINGS, where)
+    assert tables.replace(rows.limit(5), names.INTEREST_EMBEDDINGS, where, once=("test", 2)) is not None
+    assert tables.replace(rows.limit(1), names.INTEREST_EMBEDDINGS, where, once=("test", 1)) is None
+    assert len(world.snapshot(2)) == 5
+
+
+def test_a_live_publication_of_a_day_that_has_not_ended_is_refused(world: World) -> None:
+    world.options = DayOptions(publication=Publication(mode="live"))
+    rows = world.run(3, run_at=moment(3, hour=23))
+    assert rows[names.PUBLISH_JOB].status == names.FAILED
+    assert "DAY_NOT_OVER" in (rows[names.PUBLISH_JOB].reason or "")
+    assert world.snapshot(3) == {}

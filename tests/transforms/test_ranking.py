@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.errors import SpaceMixError
+from jobs.transforms.item_versions import current_versions
 from jobs.transforms.ranking import ranking_features
 from schemas import names
 from schemas.contracts import CONTRACTS
@@ -90,6 +91,18 @@ def test_an_encoder_that_saw_the_impression(spark: SparkSession, allow: bool, ve
 def test_trained_until_is_exclusive(spark: SparkSession) -> None:
     row = features(spark, [interest("u", day(1), ready(1), [0.0, 1.0], trained_until=NOON)])
     assert row["missing_reason"] is None
+
+
+def test_of_two_versions_from_one_instant_the_later_arrival_counts(spark: SparkSession) -> None:
+    """As in the histories: a correction replaces what it corrects, whatever the digests are."""
+    impressions = spark.createDataFrame([("q1", "i", NOON.date(), "u", NOON, None, None, True)], CONTRACTS[names.IMPRESSIONS].ddl)
+    interests = spark.createDataFrame([interest("u", day(1), ready(1), [0.0, 1.0])], CONTRACTS[names.INTEREST_EMBEDDINGS].ddl)
+    versions = [("i", OLD, D, "wrong", None, None, None, None, "h9"), ("i", OLD, day(1), "right", None, None, None, None, "h1")]
+    items = spark.createDataFrame(versions, CONTRACTS[names.ITEMS].ddl)
+    vectors = spark.createDataFrame([("h9", "s", [1.0, 0.0]), ("h1", "s", [0.0, 1.0])], CONTRACTS[names.ITEM_EMBEDDINGS].ddl)
+    rows = ranking_features(impressions, interests, items, vectors, space_id="s", allow_trained_after=False).collect()
+    assert [row["candidate_cosine"] for row in rows] == [pytest.approx(1.0)]
+    assert [row["content_hash"] for row in current_versions(items, day(2)).collect()] == ["h1"]
 
 
 def test_a_candidate_without_a_vector(spark: SparkSession) -> None:
