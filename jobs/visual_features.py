@@ -64,11 +64,12 @@ def _encode(context: Context, ds: date, spec: str, images: DataFrame, counts: di
     """Encode the new images with ``spec`` and append them; its digest. An undecodable image goes to quarantine."""
     digest = load_vision_encoder(spec).digest
     known = context.tables.read_where(names.VISUAL_FEATURES, {"vision_digest": digest}).select("image_sha256")
-    new = images.join(known, "image_sha256", "left_anti").repartition(context.spark.sparkContext.defaultParallelism)
-    rows = new.select("image_sha256", F.lit(digest).alias("vision_digest"), visual_udf(spec)("image").alias("_v"))
+    new = images.join(known, "image_sha256", "left_anti")
+    spread = new.repartition(context.spark.sparkContext.defaultParallelism)
+    rows = spread.select("image_sha256", F.lit(digest).alias("vision_digest"), visual_udf(spec)("image").alias("_v"))
     rows = rows.select("image_sha256", "vision_digest", "_v.features", "_v.reason").persist()
     try:
-        tally = {bool(row["bad"]): row["count"] for row in rows.groupBy(F.col("reason").isNotNull().alias("bad")).count().collect()}
+        tally = {} if new.isEmpty() else _tally(rows)  # on a day without new images no worker loads the encoder
         counts["encoded"] += tally.get(False, 0)
         counts["quarantined"] += tally.get(True, 0)
         if tally.get(False):
@@ -80,6 +81,11 @@ def _encode(context: Context, ds: date, spec: str, images: DataFrame, counts: di
     finally:
         rows.unpersist()
     return digest
+
+
+def _tally(rows: DataFrame) -> dict[bool, int]:
+    """Rows by whether they were refused."""
+    return {bool(row["bad"]): row["count"] for row in rows.groupBy(F.col("reason").isNotNull().alias("bad")).count().collect()}
 
 
 def _refused(rows: DataFrame, ds: date, run_id: str) -> DataFrame:
