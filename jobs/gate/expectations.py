@@ -118,7 +118,7 @@ def _read_rows(rule: Rule, success: bool, details: Mapping[str, Any]) -> tuple[s
     if nulls and not rule.skips_nulls:
         return FAILED, f"nothing to judge in {nulls} of {total} rows"
     if judged == 0 and not (rule.always and rule.expected_rows == 0):
-        return FAILED, "no row judged"
+        return FAILED, f"no row judged where {rule.expected_rows} were expected"
     if success:
         return PASSED, f"all {judged} rows within"
     return FAILED, f"{details['unexpected_count']} of {judged} rows outside{_offenders(rule, details)}"

@@ -88,9 +88,7 @@ class FrameFacts:
         )  # fmt: skip
 
     def every_row(self, name: str, threshold: Threshold, column: str, *, absent: str | None = None, skips_nulls: bool = False) -> Rule:
-        """A rule on ``column`` of every row; an ALWAYS rule cannot be judged on a frame that is empty but should not be."""
-        if name in ALWAYS and not skips_nulls and self.rows == 0 and self.expected_rows > 0:
-            absent = f"no row where {self.expected_rows} were expected"
+        """A rule on the scalar ``column`` of every row."""
         return Rule(
             name=name, frame=self.frame, threshold=threshold, kind=EVERY_ROW, column=column,
             absent=absent or self.absent(threshold), skips_nulls=skips_nulls, expected_rows=self.expected_rows,
