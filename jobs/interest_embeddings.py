@@ -51,9 +51,10 @@ def _input_digest(context: Context, ds: date, encoder: Encoder) -> str:
     upstream.settled(context, names.ITEM_EMBEDDINGS_JOB, ds, encoder.space_id)
     histories = upstream.settled(context, names.USER_HISTORIES_JOB, ds)
     _refuse_short_histories(int(histories.details["n_max"]), encoder, ds)
-    return digest_of(
-        names.INTEREST_EMBEDDINGS_JOB, INPUTS_VERSION, encoder.digest, histories.output_digest, upstream.items_digest(context, ds)
-    )
+    verdicts = context.ledger.rows(names.VALIDATE_JOB, encoder.space_id, until=ds)
+    blocked = sum(row.status == names.BLOCKED for row in verdicts if row.ds == ds)  # what the gate refused is staged anew
+    items = upstream.items_digest(context, ds)
+    return digest_of(names.INTEREST_EMBEDDINGS_JOB, INPUTS_VERSION, encoder.digest, histories.output_digest, items, blocked)
 
 
 def _refuse_short_histories(n_max: int, encoder: Encoder, ds: date) -> None:
