@@ -41,8 +41,12 @@ own-data-inputs:
 	@[ -n "$(EVENTS)" ] && [ -n "$(ITEMS)" ] && [ -n "$(OUT)" ] || \
 	{ echo "usage: make own-data EVENTS=file ITEMS=file OUT=folder [IMAGES=..] [IMPRESSIONS=..] [TARGETS=..] [MAPPING=..]" >&2; exit 2; }
 
-bench: setup ## the benchmarks, into benchmarks/results/
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: setup ## the benchmarks, on a finished demo (ROOT=var/demo), into benchmarks/results/
+	@mkdir -p benchmarks/results
+	@for file in benchmarks/[a-z]*.py; do \
+	name=$$(basename "$$file" .py); echo "benchmarks/results/$$name.txt:"; \
+	$(BIN)/python -m "benchmarks.$$name" --root "$(ROOT)" $(ARGS) >"benchmarks/results/$$name.txt" || exit; \
+	cat "benchmarks/results/$$name.txt"; done
 
 lock: setup ## compile requirements/*.in to locks with hashes, keeping the versions that still fit (UPGRADE=--upgrade takes new ones)
 	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) requirements/build.in -o requirements/build.lock
