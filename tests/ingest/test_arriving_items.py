@@ -3,11 +3,13 @@
 import hashlib
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.hadoop_files import is_file_below
 from jobs.landing_images import read_images
 from jobs.transforms.arriving_items import content_hash_column
 from karma.text import content_hash
@@ -124,3 +126,13 @@ def test_a_refused_row_keeps_the_digest_of_its_picture_not_the_picture(warehouse
     (refused,) = warehouse.rows(names.QUARANTINE)
     assert f'"image:sha256":"{hashlib.sha256(picture).hexdigest()}","image:length":2000' in refused["row"]
     assert len(refused["row"]) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "below"), [("a.jpg", True), ("../secret", False), ("/a.jpg", False), ("", False), ("sub", False), ("none", False)]
+)
+def test_a_name_never_leads_out_of_the_folder(spark: SparkSession, tmp_path: Path, name: str, below: bool) -> None:
+    (tmp_path / "images" / "sub").mkdir(parents=True)
+    (tmp_path / "images" / "a.jpg").touch()
+    (tmp_path / "secret").touch()
+    assert is_file_below(spark, str(tmp_path / "images"), name) is (name == "a.jpg")
