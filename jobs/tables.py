@@ -83,6 +83,8 @@ class Tables:
         self._spark.conf.unset(_COMMIT_VERSION)
         writer.save(self._places.table(table))
         committed = self._spark.conf.get(_COMMIT_VERSION, None)
+        if committed is None and once is None:  # no rows before, none now: Delta leaves out a commit that changes nothing
+            return self.version(table)
         return None if committed is None else int(committed)
 
     def append(self, frame: DataFrame, table: str) -> int:
