@@ -92,8 +92,7 @@ def _stands_already(standing: DataFrame, snapshot: DataFrame, publication: Publi
     """Whether the published rows are these rows; among simulated ones the declared lag counts too."""
     simulated = publication.mode == names.SIMULATED and standing.where(F.col("publication") == names.LIVE).isEmpty()
     identity = (*_IDENTITY, "available_at") if simulated else _IDENTITY
-    published, digest = frame_digest(standing, identity)
-    return published > 0 and digest == frame_digest(snapshot, identity)[1]
+    return frame_digest(standing, identity) == frame_digest(snapshot, identity)
 
 
 def _refuse_stale_verdict(verdict: LedgerRow, ds: date) -> None:
