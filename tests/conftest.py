@@ -35,11 +35,6 @@ _NOT_YET_SEEN_TO_PASS = (
     "tests/ingest/test_refusals.py",
     "tests/own_data/test_road.py",
     "tests/promises/test_spark_submit.py",
-    "test_scenarios.py::test_a_day_mended_late_does_not_displace_a_newer_one",
-    "test_scenarios.py::test_the_old_space_goes_on_when_the_champion_changes",
-    "test_scenarios.py::test_a_simulated_publication_does_not_replace_a_live_one",
-    "test_scenarios.py::test_an_older_attempt_does_not_publish_over_a_newer_one",
-    "test_scenarios.py::test_a_replacement_that_a_later_one_overtook_writes_nothing",
     "test_scenarios.py::test_a_live_publication_of_a_day_that_has_not_ended_is_refused",
 )
 
