@@ -35,7 +35,6 @@ _NOT_YET_SEEN_TO_PASS = (
     "tests/ingest/test_refusals.py",
     "tests/own_data/test_road.py",
     "tests/promises/test_spark_submit.py",
-    "test_scenarios.py::test_a_live_publication_of_a_day_that_has_not_ended_is_refused",
 )
 
 
