@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
@@ -83,11 +83,11 @@ def parse_instant(text: str, flag: str) -> datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def context_of(args: RootArgs, app_name: str, *, recompute: bool = False) -> Context:
-    """The context of a main: session, places, clock and run id from ``args``."""
+def context_of(args: RootArgs, app_name: str, *, recompute: bool = False, overrides: Mapping[str, str] | None = None) -> Context:
+    """The context of a main: session (with ``overrides`` of its settings), places, clock and run id from ``args``."""
     run_at = parse_instant(args.run_at, "--run-at") if args.run_at else utc_now()
     places, run_id = Places(args.root, args.landing), args.run_id or new_run_id()
-    return Context(spark=build_session(app_name), places=places, run_at=run_at, run_id=run_id, recompute=recompute)
+    return Context(spark=build_session(app_name, overrides), places=places, run_at=run_at, run_id=run_id, recompute=recompute)
 
 
 def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[str] | None, prog: str) -> int:

@@ -18,6 +18,7 @@ from jobs.ingest import IngestOptions
 from jobs.ledger import LedgerRow
 from jobs.publish import Publication
 from jobs.sample_world import World, WorldConfig, generate_world
+from jobs.session import FEW_ROWS
 from jobs.showing.picture import draw_day
 from jobs.showing.printing import print_carried, print_days, print_gates, print_row, print_tables, print_user, table_of
 from jobs.showing.words import in_words, one_row
@@ -31,6 +32,7 @@ from jobs.visual_features import visual_features_stage
 from schemas import names
 
 CONFIG = Path(__file__).resolve().parents[1] / "conf" / "encoder" / "sample.toml"
+SMALL_WORLD = 5000  # users, up to which compiling a query costs more than it saves
 VISION = "efficientnet-lite0@96"  # the size of the world's pictures
 
 
@@ -109,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``make demo`` and ``karma demo``."""
 
     def body(args: DemoArgs) -> int:
-        context = context_of(args, "demo")
+        context = context_of(args, "demo", overrides=FEW_ROWS if args.users <= SMALL_WORLD else None)
         config = WorldConfig(users=args.users, items=args.items, days=args.days, seed=args.seed)
         world, encoder, rows, steps = run_demo(context, config, args.config)
         show(Console(width=None if sys.stdout.isatty() else 160), context, world, encoder, rows, steps.seconds)

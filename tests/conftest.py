@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
     """Owns the JVM; tests take ``spark``. Imported here, so that tests without Spark start at once."""
-    from jobs.session import build_session
+    from jobs.session import FEW_ROWS, build_session
 
     folder = tmp_path_factory.mktemp("spark")
     spark = build_session(
@@ -57,13 +57,7 @@ def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkS
             "spark.master": "local[2]",
             # One JVM for hundreds of tests: with 2 GB it collected garbage for most of the later ones' time.
             "spark.driver.memory": "4g",
-            # Frames of a few rows: every further partition is only a task to start.
-            "spark.sql.shuffle.partitions": "2",
-            "spark.default.parallelism": "2",
-            "spark.databricks.delta.snapshotPartitions": "1",
-            # Compiling a query costs more than interpreting it on frames of a few rows (a third of the JVM's time here).
-            "spark.sql.codegen.wholeStage": "false",
-            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            **FEW_ROWS,
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),
         },
