@@ -15,7 +15,7 @@ FOLDER = ROOT / "requirements"
 LOCKS = {"build.lock": ["build.in"], "karma.lock": ["runtime.in", "dev.in"]}
 OWN_TOP_LEVEL = {*PACKAGES, "tests", "dags", "benchmarks"}
 # Run, not imported.
-COMMANDS = {"import-linter", "mypy", "ruff"}
+COMMANDS = {"import-linter", "mypy", "pytest-xdist", "ruff"}
 
 
 def asked_for(*names: str) -> dict[str, Requirement]:
