@@ -1,8 +1,9 @@
 # Everything that these commands make lies under var/, .venv*/ or the folder that you name.
 VENV ?= .venv
+AIRFLOW_VENV ?= .venv-airflow
 PYTHON ?=
 ROOT ?= var/demo
-export VENV PYTHON
+export VENV AIRFLOW_VENV PYTHON
 export MPLCONFIGDIR ?= $(CURDIR)/var/cache/matplotlib
 BIN := $(VENV)/bin
 
@@ -51,11 +52,12 @@ bench: setup ## the benchmarks, on a finished demo (ROOT=var/demo), into benchma
 lock: setup ## compile requirements/*.in to locks with hashes, keeping the versions that still fit (UPGRADE=--upgrade takes new ones)
 	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) requirements/build.in -o requirements/build.lock
 	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) --constraint requirements/build.lock requirements/dev.in -o requirements/karma.lock
+	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) --override requirements/airflow.overrides requirements/airflow.in -o requirements/airflow.lock
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 clean: ## remove what the commands made under var/, except what was fetched
 	@[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
 
-distclean: ## remove var/ and the environment
-	@rm -rf var "$(VENV)"
+distclean: ## remove var/ and the environments
+	@rm -rf var "$(VENV)" "$(AIRFLOW_VENV)"
