@@ -88,6 +88,16 @@ def _as_registered(context: Context, row: Mapping[str, Any]) -> Encoder:
     return encoder
 
 
+def encoders_of(context: Context, version: str | None) -> list[Encoder]:
+    """The active encoder called ``version``; without a name, every active one: each space is produced daily (P2).
+
+    Raises InputMissingError where that is none.
+    """
+    if version is not None or not (active := active_encoders(context)):
+        return [encoder_of(context, version)]
+    return active
+
+
 def encoder_of(context: Context, version: str | None) -> Encoder:
     """The active encoder called ``version``; without a name, the only active one.
 

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from jobs.delta_jars import DELTA_PACKAGE, JARS_FOLDER_VARIABLE, delta_jars
 from jobs.errors import JobError
 from jobs.java import ensure_java
+from jobs.lifeline import end_with_parent
 
 # Whatever a caller or a cluster says: a session in another zone would shift every ds.
 _FIXED: dict[str, str] = {"spark.sql.session.timeZone": "UTC"}
@@ -94,6 +95,7 @@ def _is_submitted() -> bool:
 
 
 def _submitted_session(app_name: str, overrides: Mapping[str, str]) -> SparkSession:
+    end_with_parent()
     SparkContext._ensure_initialized()  # connects to spark-submit's JVM; before that a SparkConf is empty
     given = dict(SparkConf().getAll())  # --conf, --master and the defaults file
     spark = _started(app_name, {**_DEFAULTS, **given, **overrides, **_FIXED})

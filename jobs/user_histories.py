@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: UserHistoriesArgs) -> int:
         days = args.days
         context = context_of(args, names.USER_HISTORIES_JOB, recompute=args.recompute)
-        return run_days(context, user_histories_stage(args.n_max), days)
+        return run_days(context, [user_histories_stage(args.n_max)], days)
 
     return run_main(UserHistoriesArgs, body, argv, prog="karma user-histories")
 
