@@ -89,6 +89,11 @@ def build_session(app_name: str, overrides: Mapping[str, str] | None = None) -> 
         return _started(app_name, {**_DEFAULTS, **_LOCAL, **jars, **(overrides or {}), **_FIXED})
 
 
+def local_settings() -> dict[str, str]:
+    """What a session on one machine is started with, Delta's jars aside."""
+    return {**_DEFAULTS, **_LOCAL, **_FIXED}
+
+
 def _is_submitted() -> bool:
     """Whether spark-submit started this Python: it leaves the port of its JVM, which PySpark then connects to."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
