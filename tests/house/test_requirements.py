@@ -15,7 +15,7 @@ FOLDER = ROOT / "requirements"
 LOCKS = {"build.lock": ["build.in"], "karma.lock": ["runtime.in", "dev.in"], "airflow.lock": ["airflow.in"]}
 OWN_TOP_LEVEL = {*PACKAGES, "tests", "dags", "benchmarks"}
 # They run in the scheduler's environment, on the scheduler's lock.
-SCHEDULER_TESTS = Path("tests/dags")
+SCHEDULER_TESTS = (Path("tests/dags"), Path("tests/scheduler"))
 # Run, not imported.
 COMMANDS = {"import-linter", "mypy", "ruff"}
 
@@ -86,7 +86,7 @@ def test_the_scheduler_has_no_spark_of_its_own() -> None:
 
 def own_files() -> list[Path]:
     """The tests and benchmarks that run in the jobs' environment."""
-    return [path for path in python_files("tests", "benchmarks") if not path.is_relative_to(SCHEDULER_TESTS)]
+    return [path for path in python_files("tests", "benchmarks") if not any(path.is_relative_to(folder) for folder in SCHEDULER_TESTS)]
 
 
 def providers(files: list[Path]) -> dict[str, set[str]]:
