@@ -22,8 +22,8 @@ setup: ## set up what is missing: Python environment, Java, Delta's jars (the ot
 demo: setup ## the whole road on the sample world: three days published, joined to impressions, and shown (ROOT=var/demo)
 	@$(BIN)/karma demo --root "$(ROOT)"
 
-test: setup ## the tests (ARGS="tests/house -x" goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## the tests, in two processes (ARGS="tests/house -x" goes to pytest)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: setup ## format, lint, types, architecture: under a minute
 	@$(BIN)/ruff format --check .

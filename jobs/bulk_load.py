@@ -4,7 +4,7 @@ import logging
 import time
 import traceback
 from collections.abc import Mapping as Lookup
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import functions as F
@@ -34,6 +34,7 @@ class _Load:
     Attributes:
         states: the job's newest ledger row a day.
         day: the day that the ledger files the load's start and failure under: the last of its range, once that is known.
+        details: what the rows of the load say of its files; its failure says so too, once the range is known.
     """
 
     context: Context
@@ -41,6 +42,7 @@ class _Load:
     options: IngestOptions
     states: Lookup[date, LedgerRow]
     day: date
+    details: Lookup[str, str] = field(default_factory=dict)
 
     @property
     def job(self) -> str:
@@ -54,9 +56,15 @@ class _Load:
         )  # fmt: skip
 
     def days_before(self, partition: Partition) -> list[date]:
-        """The days that an earlier bulk load of the same partition settled."""
-        mine = {_LOAD: _BULK, LANDING: partition.label}
-        return sorted(ds for ds, row in self.states.items() if mine.items() <= row.details.items())
+        """The days that an earlier bulk load of the same partition covered."""
+        return sorted(ds for ds, row in self.states.items() if self._is_mine(row, partition))
+
+    def settled_before(self, partition: Partition) -> bool:
+        """Whether no day of an earlier load of the same partition was left open by a failure."""
+        return all(row.settled for row in self.states.values() if self._is_mine(row, partition))
+
+    def _is_mine(self, row: LedgerRow, partition: Partition) -> bool:
+        return {_LOAD: _BULK, LANDING: partition.label}.items() <= row.details.items()
 
 
 def bulk_load(context: Context, table: str, options: IngestOptions) -> list[LedgerRow]:
@@ -74,10 +82,11 @@ def bulk_load(context: Context, table: str, options: IngestOptions) -> list[Ledg
         rows = _load(load, began)
     except JobError as error:
         log.error("%s bulk: %s", load.job, error)
-        rows = [load.row(load.day, error.status, reason=str(error), durations={"total": time.monotonic() - began})]
+        seconds = {"total": time.monotonic() - began}
+        rows = [load.row(load.day, error.status, reason=str(error), durations=seconds, details=load.details)]
     except Exception as error:
         reason = "".join(traceback.format_exception_only(error)).strip()[:2000]
-        context.ledger.append(load.row(load.day, names.FAILED, reason=reason))
+        context.ledger.append(load.row(load.day, names.FAILED, reason=reason, details=load.details))
         raise
     context.ledger.append(*rows)
     log.info("%s bulk: %s, %d days from %s to %s", load.job, rows[-1].status, len(rows), rows[0].ds, rows[-1].ds)
@@ -95,17 +104,16 @@ def _load(load: _Load, began: float) -> list[LedgerRow]:
     items_ds = _items_day(load, partition) if load.table == names.ITEMS else load.day
     digest = load_digest(context, partition, options, items_ds if load.table == names.ITEMS else None)
     same = [row for _, row in sorted(load.states.items()) if row.settled and row.input_digest == digest]
-    if same and not context.recompute:
+    if same and load.settled_before(partition) and not context.recompute:
         last = same[-1]
         facts = {name: getattr(last, name) for name in ("input_digest", "output_digest", "counts", "versions", "details")}
         return [load.row(last.ds, names.UNCHANGED, **facts)]
     tallies, version = _write(load, partition, items_ds, digest)
-    details = {**load_details(partition, options), _LOAD: _BULK}
     seconds = {"total": time.monotonic() - began}
     return [
         load.row(
             ds, names.DONE, input_digest=digest, output_digest=tally.digest, counts=tally.counts, versions={load.table: version},
-            details=details, durations=seconds,
+            details=load.details, durations=seconds,
         )
         for ds, tally in sorted(tallies.items())
     ]  # fmt: skip
@@ -139,8 +147,8 @@ def _write(load: _Load, partition: Partition, items_ds: date, digest: str) -> tu
         check_nothing_lost(landed.rows.count(), sum(tally.judged for tally in found.values()), table, partition.label)
         tallies = _by_day(found, _range(load, partition, found, items_ds))
         days = sorted(tallies)
-        load.day = days[-1]
-        context.ledger.append(load.row(load.day, names.STARTED, input_digest=digest))
+        load.day, load.details = days[-1], {**load_details(partition, options), _LOAD: _BULK}
+        context.ledger.append(load.row(load.day, names.STARTED, input_digest=digest, details=load.details))
         within = days_predicate(days)
         refused = refused_of(judged, landed, options, context.run_id)
         refused = refused.withColumn("ds", F.when(F.expr(within), F.col("ds")).otherwise(F.lit(days[0])))

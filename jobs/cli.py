@@ -61,11 +61,16 @@ class DayArgs(RootArgs):
         if self.ds is not None and self.ds_from is None and self.ds_to is None:
             return [parse_day(self.ds, "--ds")]
         if self.ds is None and self.ds_from is not None and self.ds_to is not None:
-            first, last = parse_day(self.ds_from, "--ds-from"), parse_day(self.ds_to, "--ds-to")
-            if last < first:
-                raise UsageError("DAYS_REVERSED", "--ds-to lies before --ds-from", expected=f">= {first}", got=last)
-            return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+            return days_between(self.ds_from, self.ds_to, ("--ds-from", "--ds-to"))
         raise UsageError("NO_DAY", "name the day", expected="--ds, or --ds-from with --ds-to", got=self.ds or self.ds_from or self.ds_to)
+
+
+def days_between(first: str, last: str, flags: tuple[str, str]) -> list[date]:
+    """Every day from ``first`` to ``last``, both inclusive, as named by ``flags``. Raises UsageError."""
+    begin, end = parse_day(first, flags[0]), parse_day(last, flags[1])
+    if end < begin:
+        raise UsageError("DAYS_REVERSED", f"{flags[1]} lies before {flags[0]}", expected=f">= {begin}", got=end)
+    return [begin + timedelta(days=offset) for offset in range((end - begin).days + 1)]
 
 
 def parse_day(text: str, flag: str) -> date:

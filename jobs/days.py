@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from jobs.cli import DayArgs, RootArgs, context_of, run_main
+from jobs.cli import RootArgs, context_of, days_between, run_main
 from jobs.ledger import Ledger, LedgerRow
 from schemas import names
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma days``."""
 
     def body(args: DaysArgs) -> int:
-        days = DayArgs(ds_from=args.first, ds_to=args.last).days
+        days = days_between(args.first, args.last, ("--from", "--to"))
         context = context_of(args, "days")
         lines = day_lines(context.ledger, days, context.ledger.spaces())
         table = Table(*lines[0])

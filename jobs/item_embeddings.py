@@ -102,7 +102,7 @@ def _encode_gate_append(context: Context, ds: date, encoder: Encoder, new: DataF
     verdict = gate.check_items(
         context.spark,
         staged=staged,
-        expected_hashes=new.select("content_hash"),
+        contents=new.select("content_hash", "title", "category", "image_sha256"),
         space_id=encoder.space_id,
         ds=ds,
         dimension=encoder.manifest.dim,

@@ -64,7 +64,10 @@ def find_partition(spark: SparkSession, places: Places, table: str, day: date | 
     """
     if source is not None:
         if not hadoop_files.exists(spark, source):
-            raise InputMissingError("NO_SOURCE", "the named source is not there", table=table, expected=source, got="no such file")
+            raise InputMissingError(
+                "NO_SOURCE", "the named source is not there", table=table, expected=source, got="no such file",
+                hint="a path is taken from the working folder; a folder's files all belong to the source",
+            )  # fmt: skip
         return _listed(spark, table, source, source)
     path, label = _place(places, table, day)
     if not has_landed(spark, places, table, day):
@@ -112,11 +115,15 @@ def _one_format(files: list[StoredFile], table: str, label: str) -> str | None:
         raise JobError(
             "UNKNOWN_FORMAT", "a landed file has no known format", table=table, partition=label, got=unknown[0],
             expected="a Delta folder, or names that end in .parquet, .json, .jsonl, .ndjson or .csv (.gz and the like after it)",
+            hint="take the file out of the folder, or start its name with _ or ., which Spark and this job pass over",
         )  # fmt: skip
     found = sorted({format for format in formats.values() if format})
     if len(found) > 1:
         got = ", ".join(found)
-        raise JobError("MIXED_FORMATS", "one partition mixes formats", table=table, partition=label, expected="one format", got=got)
+        raise JobError(
+            "MIXED_FORMATS", "one partition mixes formats", table=table, partition=label, expected="one format", got=got,
+            hint="land one format a partition; another one may have another",
+        )  # fmt: skip
     return found[0] if found else None
 
 
@@ -139,7 +146,7 @@ def read_partition(spark: SparkSession, partition: Partition, form: CsvFormat) -
         said = str(error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error)
         raise JobError(
             "UNREADABLE_FILE", f"cannot read it as {partition.format}", table=partition.table, partition=partition.label,
-            got=said.splitlines()[0][:300],
+            got=said.splitlines()[0][:300], hint="it may be cut short or be another format than its name says: land it anew",
         ) from error  # fmt: skip
     return Landed(partition=partition, rows=_shaped(frame, list(types), hadoop_files.uri_path(spark, partition.folder)), types=types)
 

@@ -54,8 +54,11 @@ _LOCAL: dict[str, str] = {
     # Delta reads its log with 50 tasks by default; the tables here have few files.
     "spark.databricks.delta.snapshotPartitions": "2",
     # One compiler tier and one collector thread: half the JVM's CPU time in sessions of minutes (56 s -> 29 s for six rounds of write,
-    # read and join), no slower on millions of rows. The quotes are for a path with spaces.
-    "spark.driver.extraJavaOptions": f'-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "-Dlog4j2.configurationFile={_LOG4J}"',
+    # read and join), no slower on millions of rows. With one tier the JVM reserves 48 MB for compiled code, which a session of minutes
+    # fills: it then sweeps and compiles again for ever (in the tests, half of the JVM's time). The quotes are for a path with spaces.
+    "spark.driver.extraJavaOptions": (
+        f'-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC "-Dlog4j2.configurationFile={_LOG4J}"'
+    ),
     # No web page, no address but loopback: a laptop's jobs are nobody else's business.
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",

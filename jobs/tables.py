@@ -151,7 +151,10 @@ class Tables:
         got = {field.name: field.dataType.simpleString() for field in frame.schema}
         wanted = {field.name: field.dataType.simpleString() for field in _spark_schema(table)}
         if got != wanted:
-            raise JobError("CONTRACT_MISMATCH", "a frame does not fit its table", table=table, expected=wanted, got=got)
+            raise JobError(
+                "CONTRACT_MISMATCH", "a frame does not fit its table", table=table, expected=wanted, got=got,
+                hint="a transform and schemas/contracts disagree: a fault of the code, not of the data",
+            )  # fmt: skip
         return frame.select(*contract.names).write.format("delta").partitionBy(*contract.partition_by)
 
     def _committed(self) -> int:

@@ -9,14 +9,17 @@ from datetime import date, datetime
 from pathlib import Path
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs import upstream
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, open_encoder, register
+from jobs.errors import InputMissingError
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.transforms.training import last_day_before, training_catalogue, training_histories, training_impressions
 from jobs.visual_features import DEFAULT_VISION
+from karma.manifest import MANIFEST
 from karma.training import TrainingConfig, train
 from karma.vision import load_vision_encoder
 from schemas import names
@@ -61,6 +64,7 @@ def write_training_data(context: Context, *, trained_until: datetime, vision: st
     features = context.tables.read_where(names.VISUAL_FEATURES, {"vision_digest": vision_digest})
     histories = training_histories(context.tables.read(names.EVENTS) if events is None else events, trained_until).persist()
     catalogue = training_catalogue(context.tables.read(names.ITEMS), features, trained_until).persist()
+    _refuse_unseen_pictures(catalogue, vision, vision_digest)
     impressions = training_impressions(context.tables.read(names.IMPRESSIONS), trained_until)
     impressions = impressions if events is None else impressions.limit(0)
     digests = [frame_digest(frame, frame.columns) for frame in (histories, catalogue, impressions)]
@@ -80,6 +84,27 @@ def write_training_data(context: Context, *, trained_until: datetime, vision: st
     return folder, fingerprint
 
 
+def _refuse_unseen_pictures(catalogue: DataFrame, vision: str, vision_digest: str) -> None:
+    """A catalogue with pictures of which none has features would train an encoder that reads no image, in silence."""
+    pictures, seen = catalogue.agg(F.count("image_sha256"), F.count("features")).collect()[0]
+    if pictures and not seen:
+        raise InputMissingError(
+            "VISUAL_FEATURES_MISSING",
+            "no picture of the catalogue has features of this vision encoder",
+            table=names.VISUAL_FEATURES,
+            partition=f"vision_digest={vision_digest}",
+            expected=f"features of {pictures} pictures",
+            got="none",
+            hint=f"karma visual-features --vision {vision}, for the days that brought them; or name another --vision",
+        )
+
+
+def _lost_artefacts(context: Context) -> list[str]:
+    """Registered versions whose folder is gone: training makes them anew."""
+    registered = [str(row["version"]) for row in context.tables.rows(names.ENCODER_VERSIONS)]
+    return sorted(version for version in registered if not (context.places.encoders / version / MANIFEST).is_file())
+
+
 def train_stage(config: Path, trained_until: datetime, vision: str) -> Stage:
     """Training as a stage of the ledger; its day is the last one that it may read."""
 
@@ -90,7 +115,7 @@ def train_stage(config: Path, trained_until: datetime, vision: str) -> Stage:
 
     def input_digest(context: Context, ds: date) -> str:
         read = [sorted(upstream.outputs_until(context, job, ds).items()) for job in _READS]
-        return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, read)
+        return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, read, _lost_artefacts(context))
 
     return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)
 

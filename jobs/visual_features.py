@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -55,32 +57,40 @@ def _input_digest(context: Context, ds: date, vision: Sequence[str]) -> str:
 def _run(context: Context, ds: date, vision: Sequence[str]) -> Outcome:
     images = read_images(context, ds)
     counts = {"encoded": 0, "quarantined": 0}
-    encoded = [_encode(context, ds, spec, images, counts) for spec in _specs(context, vision)]
+    with ExitStack() as kept:
+        looks = [_encode(context, kept, spec, images, counts) for spec in _specs(context, vision)]
+        if looks:  # one write for all encoders: each would replace what the one before it refused
+            refused = reduce(DataFrame.unionByName, [_refused(look.rows, ds, context.run_id) for look in looks])
+            replace_quarantine(context, refused, names.VISUAL_FEATURES_JOB, names.VISUAL_FEATURES, ds, counts["quarantined"])
+    encoded = [look.digest for look in looks]
     landed = upstream.settled(context, names.INGEST_ITEMS_JOB, ds).output_digest
     return Outcome(output_digest=digest_of(encoded, landed), counts=counts, details={"vision": ",".join(encoded)})
 
 
-def _encode(context: Context, ds: date, spec: str, images: DataFrame, counts: dict[str, int]) -> str:
-    """Encode the new images with ``spec`` and append them; its digest. An undecodable image goes to quarantine."""
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What one vision encoder made of the new images: rows of image_sha256, vision_digest, features, reason."""
+
+    digest: str
+    rows: DataFrame
+
+
+def _encode(context: Context, kept: ExitStack, spec: str, images: DataFrame, counts: dict[str, int]) -> _Look:
+    """Encode the new images with ``spec``, append those that could be decoded, and count both kinds. ``kept`` holds the frame."""
     digest = load_vision_encoder(spec).digest
     known = context.tables.read_where(names.VISUAL_FEATURES, {"vision_digest": digest}).select("image_sha256")
     new = images.join(known, "image_sha256", "left_anti")
     spread = new.repartition(context.spark.sparkContext.defaultParallelism)
     rows = spread.select("image_sha256", F.lit(digest).alias("vision_digest"), visual_udf(spec)("image").alias("_v"))
     rows = rows.select("image_sha256", "vision_digest", "_v.features", "_v.reason").persist()
-    try:
-        tally = {} if new.isEmpty() else _tally(rows)  # on a day without new images no worker loads the encoder
-        counts["encoded"] += tally.get(False, 0)
-        counts["quarantined"] += tally.get(True, 0)
-        if tally.get(False):
-            good = rows.where(F.col("reason").isNull()).select("image_sha256", "vision_digest", "features")
-            context.tables.insert_new(good, names.VISUAL_FEATURES, {"vision_digest": digest})
-        replace_quarantine(
-            context, _refused(rows, ds, context.run_id), names.VISUAL_FEATURES_JOB, names.VISUAL_FEATURES, ds, tally.get(True, 0)
-        )
-    finally:
-        rows.unpersist()
-    return digest
+    kept.callback(rows.unpersist)
+    tally = {} if new.isEmpty() else _tally(rows)  # on a day without new images no worker loads the encoder
+    counts["encoded"] += tally.get(False, 0)
+    counts["quarantined"] += tally.get(True, 0)
+    if tally.get(False):
+        good = rows.where(F.col("reason").isNull()).select("image_sha256", "vision_digest", "features")
+        context.tables.insert_new(good, names.VISUAL_FEATURES, {"vision_digest": digest})
+    return _Look(digest=digest, rows=rows)
 
 
 def _tally(rows: DataFrame) -> dict[bool, int]:

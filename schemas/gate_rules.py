@@ -122,9 +122,9 @@ class ItemRules(CloudRules):
     """Rules for staged item embeddings."""
 
     duplicates: Threshold = Threshold(
-        maximum=0.5,
+        maximum=0.3,
         needs=20,
-        reason="catalogues repeat titles, and items without an image then have equal content; more than half is a collapse",
+        reason="contents that differ only past the text budget, or by an image that cannot be decoded, are read alike; more is a collapse",
     )
 
 

@@ -56,7 +56,7 @@ def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkS
             # As on the smallest machine, whatever this one has.
             "spark.master": "local[2]",
             # One JVM for hundreds of tests: with 2 GB it collected garbage for most of the later ones' time.
-            "spark.driver.memory": "4g",
+            "spark.driver.memory": "3g",
             **FEW_ROWS,
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),

@@ -23,7 +23,7 @@ def check_items(
     spark: SparkSession,
     *,
     staged: DataFrame,
-    expected_hashes: DataFrame,
+    contents: DataFrame,
     space_id: str,
     dimension: int,
     docs_dir: Path,
@@ -34,7 +34,7 @@ def check_items(
 
     Args:
         staged: rows of one (space, run), contract item_embeddings_staged.
-        expected_hashes: content_hash, each once: exactly what this run had to encode.
+        contents: content_hash, each once: exactly what this run had to encode; with title, category, image_sha256, which it read.
         dimension: of the space's vectors.
         docs_dir: folder under which the Data Docs are built, whatever the verdict.
         ds: the day whose run this is; names the Data Docs.
@@ -47,7 +47,7 @@ def check_items(
     )  # fmt: skip
 
     def judged() -> Judged:
-        scalars = _scalars(staged, expected_hashes).transform(materialised)
+        scalars = _scalars(staged, contents).transform(materialised)
         cloud = moments_by_cloud(staged.select(F.lit(True).alias("cloud"), F.col("embedding").alias("vector")), dimension)[True]
         facts = _facts(scalars, cloud)
         declared = count_rules(facts, rules) + row_rules(facts, rules) + vector_rules(facts, rules, dimension)
@@ -56,15 +56,17 @@ def check_items(
     return run_gate(gate, staged, judged)
 
 
-def _scalars(staged: DataFrame, expected_hashes: DataFrame) -> DataFrame:
-    rows = staged.select(
+def _scalars(staged: DataFrame, contents: DataFrame) -> DataFrame:
+    # Items of equal content have equal vectors, and should: what tells two of them apart is what the item tower read.
+    read = contents.select("content_hash", F.to_json(F.struct("title", "category", "image_sha256")).alias("identity"))
+    rows = staged.join(read, "content_hash", "left").select(
         F.col("content_hash").alias("key"),
-        F.col("content_hash").alias("identity"),
+        "identity",
         F.col("embedding").alias("vector"),
         F.lit(None).cast("array<float>").alias("previous_vector"),
         null_columns(_CONTRACT).alias("null_columns"),
     )
-    return scalar_frame(rows, expected_hashes.select(F.col("content_hash").alias("key")), ["null_columns"])
+    return scalar_frame(rows, contents.select(F.col("content_hash").alias("key")), ["null_columns"])
 
 
 def _facts(scalars: DataFrame, cloud: Moments) -> FrameFacts:

@@ -32,11 +32,11 @@ def training_histories(events: DataFrame, trained_until: datetime) -> DataFrame:
 
 
 def training_catalogue(items: DataFrame, visual_features: DataFrame, trained_until: datetime) -> DataFrame:
-    """One row an item as of ``trained_until`` (exclusive): item_id, content_hash, title, category, features (null without)."""
+    """One row an item as of ``trained_until`` (exclusive): item_id, content_hash, title, category, image_sha256, features?."""
     known = items.where(F.col("valid_from") < F.lit(trained_until))
     current = current_versions(known, last_day_before(trained_until))
     joined = current.join(visual_features.select("image_sha256", "features"), "image_sha256", "left")
-    return joined.select("item_id", "content_hash", "title", "category", "features").orderBy("item_id")
+    return joined.select("item_id", "content_hash", "title", "category", "image_sha256", "features").orderBy("item_id")
 
 
 def training_impressions(impressions: DataFrame, trained_until: datetime) -> DataFrame:

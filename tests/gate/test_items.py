@@ -24,11 +24,20 @@ ROWS: list[Row] = [
 ]
 
 
-def check(spark: SparkSession, rows: list[Row], docs_dir: Path, rules: ItemRules = ITEM_RULES, ds: dt.date = DS) -> gate.Verdict:
+CONTENTS = "content_hash string, title string, category string, image_sha256 string"
+
+
+def content(row: Row, title: str | None = None) -> Row:
+    return {"content_hash": row["content_hash"], "title": title or f"title {row['content_hash']}", "category": None, "image_sha256": None}
+
+
+def check(
+    spark: SparkSession, rows: list[Row], docs_dir: Path, rules: ItemRules = ITEM_RULES, ds: dt.date = DS, title: str | None = None
+) -> gate.Verdict:
     return gate.check_items(
         spark,
         staged=frame(spark, rows, CONTRACTS[names.ITEM_EMBEDDINGS_STAGED].ddl),
-        expected_hashes=frame(spark, [{"content_hash": row["content_hash"]} for row in ROWS], "content_hash string"),
+        contents=frame(spark, [content(row, title) for row in ROWS], CONTENTS),
         space_id=SPACE,
         dimension=DIMENSION,
         docs_dir=docs_dir,
@@ -84,11 +93,19 @@ def test_a_good_run_passes_and_a_threshold_can_be_overridden(spark: SparkSession
     assert failed(verdict) == {"effective_rank"}  # 32 dimensions have no rank of 33
 
 
+@pytest.mark.parametrize(("title", "shared"), [("one title", False), (None, True)], ids=["equal_content", "content_that_differs"])
+def test_equal_vectors_are_duplicates_where_what_was_read_differs(
+    spark: SparkSession, tmp_path: Path, title: str | None, shared: bool
+) -> None:
+    rows = [{**row, "embedding": VECTORS[0].tolist()} if i < ITEMS // 3 else row for i, row in enumerate(ROWS)]
+    assert ("duplicates" in failed(check(spark, rows, tmp_path, title=title))) is shared
+
+
 def test_a_few_rows_are_not_judged_as_a_cloud(spark: SparkSession, tmp_path: Path) -> None:
     verdict = gate.check_items(
         spark,
         staged=frame(spark, ROWS[:2], CONTRACTS[names.ITEM_EMBEDDINGS_STAGED].ddl),
-        expected_hashes=frame(spark, ROWS[:2], "content_hash string"),
+        contents=frame(spark, [content(row) for row in ROWS[:2]], CONTENTS),
         space_id=SPACE, dimension=DIMENSION, docs_dir=tmp_path, ds=DS,
     )  # fmt: skip
     assert verdict.passed

@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from jobs import ingest_events
 from jobs.bulk_load import bulk_load
 from jobs.digests import frame_digest
 from jobs.ingest import IngestOptions
 from jobs.landing_images import read_images
+from jobs.tables import Tables
 from schemas import names
 from schemas.contracts import CONTRACTS
 from tests.ingest.warehouse import DAY, Warehouse
@@ -65,6 +68,25 @@ def test_a_shrunken_load_withdraws_its_days_and_spares_the_others(warehouse: War
     rows = bulk_load(warehouse.context, names.EVENTS, BULK)
     assert {(row.ds, row.counts["written"]) for row in rows} == {(FIRST + timedelta(days=n), int(n == 2)) for n in range(5)}
     assert {row["ds"] for row in warehouse.rows(names.EVENTS)} == {FIRST + timedelta(days=2), DAY}
+
+
+def test_a_load_that_broke_leaves_no_day_open_after_the_next(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise OSError("no space left on device")
+
+    warehouse.land(names.EVENTS, [event(0), event(2)], ds=None)
+    bulk_load(warehouse.context, names.EVENTS, BULK)
+    warehouse.land(names.EVENTS, [event(0), event(2), event(2, "u2")], ds=None)
+    monkeypatch.setattr(Tables, "replace_where", broken)
+    with pytest.raises(OSError, match="no space left"):
+        bulk_load(warehouse.context, names.EVENTS, BULK)
+    monkeypatch.undo()
+    last = FIRST + timedelta(days=2)
+    assert warehouse.context.ledger.states(names.INGEST_EVENTS_JOB)[last].status == names.FAILED
+    warehouse.land(names.EVENTS, [event(0), event(2)], ds=None)  # the files of the first load again
+    bulk_load(warehouse.context, names.EVENTS, BULK)
+    assert all(row.settled for row in warehouse.context.ledger.states(names.INGEST_EVENTS_JOB).values())
+    assert len(warehouse.rows(names.EVENTS)) == 2
 
 
 def test_declared_days_bound_the_load(warehouse: Warehouse) -> None:
