@@ -6,8 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import tyro
+
 import jobs.cli
 from jobs.day import DAY
+from jobs.run_day import RunDayArgs
 
 
 class Accepted(BaseException):
@@ -28,10 +31,17 @@ def answer_to(module: str, argv: Sequence[str]) -> str:
         return f"exit code {ended.code}"
 
 
+def days_of(argv: Sequence[str]) -> dict[str, Any]:
+    """What ``run-day`` makes of its arguments."""
+    args = tyro.cli(RunDayArgs, args=argv)
+    return {"days": [day.isoformat() for day in args.days], "publication": args.options().publication.mode}
+
+
 def main() -> None:
     jobs.cli.build_session = _accept  # type: ignore[assignment]
     answers: dict[str, Any] = {
         "day": lambda calls: {step.job: sorted(step.after) for step in DAY},
+        "days": days_of,
         "arguments": lambda calls: [answer_to(module, argv) for module, argv in calls],
     }
     sys.stdout.write(json.dumps(answers[sys.argv[1]](json.load(sys.stdin))))

@@ -17,7 +17,7 @@ OWN_TOP_LEVEL = {*PACKAGES, "tests", "dags", "benchmarks"}
 # They run in the scheduler's environment, on the scheduler's lock.
 SCHEDULER_TESTS = (Path("tests/dags"), Path("tests/scheduler"))
 # Run, not imported.
-COMMANDS = {"import-linter", "mypy", "ruff"}
+COMMANDS = {"import-linter", "mypy", "pytest-xdist", "ruff"}
 
 
 def asked_for(*names: str) -> dict[str, Requirement]:
