@@ -7,7 +7,9 @@ day. A run that knows none fails: ``ds`` is then undefined, and an undefined nam
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Asset, AsyncCallback, CronPartitionTimetable, DeadlineAlert, DeadlineReference, Param
+from airflow.sdk import Asset, AsyncCallback, Context, CronPartitionTimetable, DeadlineAlert, DeadlineReference, Param
+from airflow.sdk.exceptions import AirflowFailException
+from jinja2 import Environment, UndefinedError
 
 from dags.alerts import tell_late
 from dags.settings import SETTINGS
@@ -28,6 +30,19 @@ INTEREST_EMBEDDINGS = Asset(names.INTEREST_EMBEDDINGS, uri=f"karma://{names.INTE
 
 POOL = "spark"
 """Bounds the Spark sessions that run at once; where the store does not arbitrate between writers (local disks, S3) it has one slot."""
+
+
+class OfADay:
+    """A task that works on the day of its run; goes before the operator among the bases.
+
+    Raises AirflowFailException, so that no retry follows, where the run knows no day.
+    """
+
+    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
+        try:
+            super().render_template_fields(context, jinja_env)  # type: ignore[misc]
+        except UndefinedError as error:
+            raise AirflowFailException(f"the run knows no day ({error}): trigger it with one") from error
 
 
 def day_params() -> dict[str, Param]:

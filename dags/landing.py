@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator, Context, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from dags.days import DAY, DAY_FORMAT
+from dags.days import DAY, DAY_FORMAT, OfADay
 from dags.settings import SETTINGS
 from schemas import names
 
@@ -47,7 +47,7 @@ class MarkerTrigger(BaseTrigger):
         yield TriggerEvent(landed)
 
 
-class LandingWait(BaseOperator):
+class LandingWait(OfADay, BaseOperator):
     """Waits for the success marker of a table's landing partition.
 
     It succeeds at the deadline as well: the job after it then finds its input missing, and that is what the ledger has to say.
@@ -56,7 +56,7 @@ class LandingWait(BaseOperator):
     template_fields = ("day",)
 
     def __init__(self, *, table: str, **kwargs: Any) -> None:
-        super().__init__(task_id=f"wait-{table}", **kwargs)
+        super().__init__(task_id=f"wait-{table}", pool="default_pool", **kwargs)  # it never runs Spark
         self.table = table
         self.day = DAY
 

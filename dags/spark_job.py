@@ -9,7 +9,7 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
 
-from dags.days import DAY_ARGS
+from dags.days import DAY_ARGS, OfADay
 from dags.outcomes import read_verdict, settle
 from dags.process_group import end_group, end_with_parent
 from dags.settings import SETTINGS
@@ -18,7 +18,7 @@ from dags.settings import SETTINGS
 RUN_ID = "{{ (run_id ~ '.' ~ task.task_id ~ '.' ~ ti.try_number) | replace(':', '') | replace('+', '.') }}"
 
 
-class SparkJob(SparkSubmitOperator):
+class SparkJob(OfADay, SparkSubmitOperator):
     """Runs ``jobs/<job>.py``; the task's id is the job's name.
 
     Done: the task's XCom is the verdict, and each outlet gets a partition a day that settled. Gate blocked, input missing, wrong

@@ -1,13 +1,16 @@
 """What a task hands to its job: the job itself reads it."""
 
+from typing import Any
+
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
 from jinja2 import UndefinedError
 
 from dags.spark_job import SparkJob
 from schemas import names
 from tests.dags.conftest import ask_jobs
-from tests.dags.runs import rendered
+from tests.dags.runs import context_of, rendered
 
 
 def spark_jobs(dags: dict[str, DAG]) -> list[tuple[DAG, str]]:
@@ -35,6 +38,13 @@ def test_a_run_that_knows_no_day_fails_before_its_job_starts(dags: dict[str, DAG
         if task_id != names.PROMOTE_JOB:  # works on an encoder, not on a day
             with pytest.raises(UndefinedError, match="'ds' is undefined"):
                 rendered(dag, task_id, "application_args")
+
+
+@pytest.mark.parametrize("task_id", ["wait-events", names.INGEST_EVENTS_JOB])
+def test_such_a_run_is_not_tried_again(task_id: str, dags: dict[str, DAG]) -> None:
+    dag: Any = dags["interest_features"]
+    with pytest.raises(AirflowFailException, match="the run knows no day.*trigger it with one"):
+        dag.get_task(task_id).prepare_for_execution().render_template_fields(context_of(dag, task_id), dag.get_template_env())
 
 
 def test_a_retry_is_an_invocation_of_its_own(dags: dict[str, DAG]) -> None:

@@ -34,7 +34,7 @@ def test_every_task_has_owner_retries_and_a_pool(dag_id: str, dags: dict[str, DA
     for task in dags[dag_id].tasks:
         assert (task.owner, task.retries) == ("karma", 2), task.task_id
         assert task.retry_delay == timedelta(minutes=5), task.task_id
-        assert task.pool == ("default_pool" if isinstance(task, ApprovalOperator) else "spark"), task.task_id
+        assert task.pool == ("spark" if isinstance(task, SparkJob) else "default_pool"), task.task_id
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)

@@ -59,6 +59,7 @@ def test_a_run_that_knows_no_day_fails_loudly(driven: Driven) -> None:
     states = driven.states(NIGHT, run_id)
     assert {states[task] for task in ("wait-events", "wait-items")} == {"failed"}
     assert {state for task, state in states.items() if not task.startswith("wait-")} == {"upstream_failed"}
+    assert {task["try_number"] for task in driven.tasks(NIGHT, run_id).values() if task["task_id"].startswith("wait-")} == {1}
     assert "'ds' is undefined" in driven.log_of(NIGHT, run_id, "wait-events")
 
 
