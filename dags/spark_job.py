@@ -10,7 +10,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
 
 from dags.days import DAY_ARGS, OfADay
-from dags.outcomes import read_verdict, settle
+from dags.outcomes import in_words, read_verdict, settle
 from dags.process_group import end_group, end_with_parent
 from dags.settings import SETTINGS
 
@@ -53,7 +53,9 @@ class SparkJob(OfADay, SparkSubmitOperator):
             submission = error
         verdict = read_verdict(self.verdict)
         settle(verdict, submission, self._returncode)
-        days = sorted({state["ds"] for state in verdict["states"]}) if verdict else []
+        assert verdict is not None  # settle refuses that
+        self.log.info("%s", in_words(verdict))
+        days = sorted({state["ds"] for state in verdict["states"]})
         for outlet in self.outlets:
             context["outlet_events"][outlet].add_partitions(days)
         return verdict

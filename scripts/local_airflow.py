@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -131,9 +132,10 @@ def java_home() -> str:
 
 def start(local: LocalAirflow, world: Iterable[str]) -> None:
     """Make ready what is missing, start the parts and wait until they answer."""
-    if running(local):
-        say(f"Airflow is running: {local.address}")
+    if len(running(local)) == len(PARTS):
         return
+    if members(local):
+        stop(local)  # a part of it was lost
     refuse_taken_port(local.port)
     remove_outdated(local)
     local.home.mkdir(parents=True, exist_ok=True)
@@ -152,7 +154,8 @@ def start(local: LocalAirflow, world: Iterable[str]) -> None:
 
 
 def refuse_taken_port(port: int) -> None:
-    taken = any(c.laddr and c.laddr.port == port and c.status == psutil.CONN_LISTEN for c in psutil.net_connections("tcp"))
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", port)) == 0
     if taken:
         raise SystemExit(f"Port {port} is taken by another program; name another one: make airflow AIRFLOW_PORT=8081")
 
