@@ -96,6 +96,9 @@ class LocalAirflow:
             "KARMA_SPARK_CONF": self.spark_conf,
             "KARMA_ALERTS": self.home / "alerts.log",
             "SPARK_LOCAL_IP": "127.0.0.1",
+            # By which spark-submit finds Spark itself; PATH has the python of Airflow first.
+            "PYSPARK_PYTHON": JOBS / "python",
+            "PYSPARK_DRIVER_PYTHON": JOBS / "python",
             "JAVA_HOME": java_home(),
             "PATH": f"{AIRFLOW.parent}:{os.environ['PATH']}",
         }

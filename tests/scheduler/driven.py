@@ -17,7 +17,7 @@ from scripts.local_airflow import JOBS, PROJECT, LocalAirflow, members, yesterda
 T = TypeVar("T")
 NIGHT, JOIN = "interest_features", "ranking_features"
 OVER = ("success", "failed")
-PATIENCE_SECONDS = 420
+PATIENCE_SECONDS = 900
 
 
 def wait_for(what: str, question: Callable[[], T | None], seconds: float = PATIENCE_SECONDS, every: float = 1.0) -> T:
