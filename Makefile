@@ -1,16 +1,19 @@
 # Everything that these commands make lies under var/, .venv*/ or the folder that you name.
 VENV ?= .venv
+AIRFLOW_VENV ?= .venv-airflow
 PYTHON ?=
 ROOT ?= var/demo
-export VENV PYTHON
+export VENV AIRFLOW_VENV PYTHON
 export MPLCONFIGDIR ?= $(CURDIR)/var/cache/matplotlib
+AIRFLOW_PORT ?= 8080
 BIN := $(VENV)/bin
+AIRFLOW_BIN := $(AIRFLOW_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format own-data own-data-inputs bench lock clean distclean
+.PHONY: help setup airflow airflow-stop airflow-test airflow-setup demo test check format own-data own-data-inputs bench lock clean distclean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  karma --help      the single jobs ($(BIN)/karma, once the set-up has run)"
 
 setup: ## set up what is missing: Python environment, Java, Delta's jars (the other commands do it by themselves)
@@ -41,6 +44,20 @@ own-data-inputs:
 	@[ -n "$(EVENTS)" ] && [ -n "$(ITEMS)" ] && [ -n "$(OUT)" ] || \
 	{ echo "usage: make own-data EVENTS=file ITEMS=file OUT=folder [IMAGES=..] [IMPRESSIONS=..] [TARGETS=..] [MAPPING=..]" >&2; exit 2; }
 
+airflow: airflow-setup ## a local Airflow with the DAGs on a sample world, on loopback (AIRFLOW_PORT=8080)
+	@$(AIRFLOW_BIN)/python scripts/local_airflow.py start --port $(AIRFLOW_PORT)
+
+airflow-stop: ## end it, and every process that it started
+	@[ ! -d var/airflow/home ] || $(AIRFLOW_BIN)/python scripts/local_airflow.py stop
+
+# Airflow writes its home when it is imported.
+airflow-test: airflow-setup ## the tests of the DAGs, then a real scheduler driven by a test: at most 15 minutes (ARGS="-k tick")
+	@AIRFLOW_HOME="$(CURDIR)/var/airflow-test/parsing" AIRFLOW__CORE__LOAD_EXAMPLES=False PYTHONPATH="$(CURDIR)" \
+	$(AIRFLOW_BIN)/python -m pytest --confcutdir=tests/dags tests/dags tests/scheduler $(ARGS)
+
+airflow-setup:
+	@sh scripts/setup.sh airflow
+
 bench: setup ## the benchmarks, on a finished demo (ROOT=var/demo), into benchmarks/results/
 	@mkdir -p benchmarks/results
 	@for file in benchmarks/[a-z]*.py; do \
@@ -51,11 +68,12 @@ bench: setup ## the benchmarks, on a finished demo (ROOT=var/demo), into benchma
 lock: setup ## compile requirements/*.in to locks with hashes, keeping the versions that still fit (UPGRADE=--upgrade takes new ones)
 	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) requirements/build.in -o requirements/build.lock
 	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) --constraint requirements/build.lock requirements/dev.in -o requirements/karma.lock
+	@$(BIN)/uv pip compile $(UPGRADE) $(COMPILE) --override requirements/airflow.overrides requirements/airflow.in -o requirements/airflow.lock
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 clean: ## remove what the commands made under var/, except what was fetched
 	@[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
 
-distclean: ## remove var/ and the environment
-	@rm -rf var "$(VENV)"
+distclean: ## remove var/ and the environments
+	@rm -rf var "$(VENV)" "$(AIRFLOW_VENV)"

@@ -3,8 +3,9 @@
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,7 @@ import tyro
 
 from jobs.errors import JobError, UsageError
 from jobs.places import Places
+from jobs.run_verdict import leave_verdict
 from jobs.session import build_session
 from jobs.stage import Context, new_run_id, utc_now
 from karma.manifest import ArtefactError
@@ -33,6 +35,8 @@ class RootArgs:
     """The job's clock, ISO 8601 with a zone or UTC; default: now."""
     run_id: str | None = None
     """Names this run in ledger, quarantine and staged rows; default: a new one."""
+    verdict: str | None = None
+    """Path or URI of a JSON file that says how the run ended, for a scheduler; default: none is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,16 +113,29 @@ def _refuse_unusable(root: str) -> None:
 
 
 def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[str] | None, prog: str) -> int:
-    """Parse ``argv``, run ``body`` and turn a JobError into its exit code and one clear line on stderr."""
+    """Parse ``argv``, run ``body`` and turn a JobError into its exit code and one clear line on stderr. Leaves the verdict asked for."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     for chatty in ("py4j", "great_expectations", "great_expectations.data_context.types.base", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     args = tyro.cli(args_type, args=argv, prog=prog, description=args_type.__doc__)
+    args = replace(args, run_id=args.run_id or new_run_id())
+    code, reason = names.EXIT_FAILED, None
     try:
-        return body(args)
+        code = body(args)
     except JobError as error:
-        logging.getLogger("karma").error("%s", error)
-        return error.exit_code
+        code, reason = error.exit_code, str(error)
     except ArtefactError as error:
-        logging.getLogger("karma").error("[ARTEFACT] %s Hint: restore the folder, or train the encoder again.", error)
-        return names.EXIT_FAILED
+        reason = f"[ARTEFACT] {error} Hint: restore the folder, or train the encoder again."
+    except Exception as error:
+        _leave_verdict(args, prog, code, "".join(traceback.format_exception_only(error)).strip())
+        raise
+    if reason:
+        logging.getLogger("karma").error("%s", reason)
+    _leave_verdict(args, prog, code, reason)
+    return code
+
+
+def _leave_verdict(args: RootArgs, prog: str, code: int, reason: str | None) -> None:
+    if args.verdict and args.run_id:
+        places, job = Places(args.root, args.landing), prog.removeprefix("karma ")
+        leave_verdict(args.verdict, job=job, run_id=args.run_id, exit_code=code, reason=reason, places=places)

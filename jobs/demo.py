@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from jobs.bulk_load import bulk_load
-from jobs.cli import RootArgs, context_of, run_main
+from jobs.cli import RootArgs, context_of, parse_day, run_main
 from jobs.day import DayOptions, run_day
 from jobs.encoders import Encoder, active_encoders
 from jobs.ingest import IngestOptions
@@ -48,12 +48,41 @@ class DemoArgs(RootArgs):
     """Days published."""
     seed: int = 7
     """Of the world."""
+    history_days: int = WorldConfig.history_days
+    """Days before them, loaded at once."""
+    image_px: int = WorldConfig.image_px
+    """Side of the pictures, pixels."""
+    first_day: str = WorldConfig.first_day.isoformat()
+    """The first day published, YYYY-MM-DD; the world has a clock of its own."""
     config: Path = CONFIG
     """Training configuration of the encoder."""
+    only_encoder: bool = False
+    """Stop once the encoder is trained: the days have landed, a scheduler publishes them."""
+
+    @property
+    def world(self) -> WorldConfig:
+        first_day = parse_day(self.first_day, "--first-day")
+        return WorldConfig(
+            users=self.users, items=self.items, days=self.days, history_days=self.history_days, seed=self.seed, image_px=self.image_px,
+            first_day=first_day,
+        )  # fmt: skip
 
 
 def run_demo(context: Context, config: WorldConfig, training: Path) -> tuple[World, Encoder, list[LedgerRow], Steps]:
     """The main job on a sample world. Raises JobError where a stage did not settle."""
+    world, shown, steps = prepare_demo(context, config, training)
+    trained = shown[-1].details["version"]
+    options = DayOptions(publication=Publication(mode="simulated"))
+    encoders = active_encoders(context)
+    for day in world.days:
+        with steps.step(f"day {day}"):
+            shown += run_day(context, options, day, encoders)
+            refuse_unsettled(shown)
+    return world, next(encoder for encoder in encoders if encoder.version == trained), shown, steps
+
+
+def prepare_demo(context: Context, config: WorldConfig, training: Path) -> tuple[World, list[LedgerRow], Steps]:
+    """A world with its past loaded and an encoder trained on that; its days have landed, and none is processed."""
     steps, ready = Steps(), (names.EVENTS, names.ITEMS, names.IMPRESSIONS)
     with steps.step("sample world"):
         world = generate_world(context.spark, context.places, config)
@@ -64,14 +93,7 @@ def run_demo(context: Context, config: WorldConfig, training: Path) -> tuple[Wor
     with steps.step("encoder: trained on the past"):
         shown.append(run_stage(context, train_stage(training, world.trained_until, VISION), last_past_day))
         refuse_unsettled(shown)
-    trained = shown[-1].details["version"]
-    options = DayOptions(publication=Publication(mode="simulated"))
-    encoders = active_encoders(context)
-    for day in world.days:
-        with steps.step(f"day {day}"):
-            shown += run_day(context, options, day, encoders)
-            refuse_unsettled(shown)
-    return world, next(encoder for encoder in encoders if encoder.version == trained), shown, steps
+    return world, shown, steps
 
 
 def show(
@@ -112,8 +134,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(args: DemoArgs) -> int:
         context = context_of(args, "demo", overrides=FEW_ROWS if args.users <= SMALL_WORLD else None)
-        config = WorldConfig(users=args.users, items=args.items, days=args.days, seed=args.seed)
-        world, encoder, rows, steps = run_demo(context, config, args.config)
+        if args.only_encoder:
+            prepare_demo(context, args.world, args.config)
+            return names.EXIT_DONE
+        world, encoder, rows, steps = run_demo(context, args.world, args.config)
         show(Console(width=None if sys.stdout.isatty() else 160), context, world, encoder, rows, steps.seconds)
         return names.EXIT_DONE
 

@@ -65,6 +65,14 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
     context.tables.append_rows([row], names.ENCODER_VERSIONS)
 
 
+def make_champion(context: Context, version: str) -> None:
+    """Move the alias ``champion`` to ``version``, which is registered; every version stays active."""
+    rows = context.tables.rows(names.ENCODER_VERSIONS)
+    kept = [{**row, "alias": None} if row["alias"] == names.CHAMPION else row for row in rows]
+    promoted = {"alias": names.CHAMPION, "promoted_at": context.run_at}
+    context.tables.replace_rows([{**row, **promoted} if row["version"] == version else row for row in kept], names.ENCODER_VERSIONS)
+
+
 def active_encoders(context: Context) -> list[Encoder]:
     """Every active encoder, by version: each one's space is produced daily (P2).
 
@@ -86,6 +94,16 @@ def _as_registered(context: Context, row: Mapping[str, Any]) -> Encoder:
             hint="restore the folder, or train and register it under a new version",
         )
     return encoder
+
+
+def encoders_of(context: Context, version: str | None) -> list[Encoder]:
+    """The active encoder called ``version``; without a name, every active one: each space is produced daily (P2).
+
+    Raises InputMissingError where that is none.
+    """
+    if version is not None or not (active := active_encoders(context)):
+        return [encoder_of(context, version)]
+    return active
 
 
 def encoder_of(context: Context, version: str | None) -> Encoder:

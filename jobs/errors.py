@@ -1,5 +1,7 @@
 """Errors that a job may end with. Each knows its exit code, a stable code, and what was expected and got."""
 
+from collections.abc import Mapping
+
 from schemas import names
 
 
@@ -20,8 +22,10 @@ class JobError(Exception):
         expected: object = None,
         got: object = None,
         hint: str | None = None,
+        details: Mapping[str, str] | None = None,
     ) -> None:
         self.code = code
+        self.details = dict(details or {})  # for the ledger row: what a reader looks up by name
         context = {"table": table, "column": column, "partition": partition, "expected": expected, "got": got}
         facts = "; ".join(f"{name}: {value}" for name, value in context.items() if value is not None)
         super().__init__(f"[{code}] {message}" + (f" ({facts})" if facts else "") + (f" Hint: {hint}" if hint else ""))

@@ -96,6 +96,16 @@ def _content_digest(spark: SparkSession, file: StoredFile) -> str:
         stream.close()
 
 
+def write_text(spark: SparkSession, path: str, text: str) -> None:
+    """Write a small file, in place of one that is there."""
+    hadoop_path, file_system = _path(spark, path)
+    stream = file_system.create(hadoop_path, True)
+    try:
+        stream.write(bytearray(text.encode()))
+    finally:
+        stream.close()
+
+
 def first_line(spark: SparkSession, file: StoredFile) -> str:
     """The first line of a text file that is not blank, decompressed by its extension; empty where it has none."""
     jvm: Any = spark._jvm

@@ -227,6 +227,6 @@ def ingest_main(table: str, argv: Sequence[str] | None) -> int:
         context = context_of(args, JOB_OF[table], recompute=args.recompute)
         if args.bulk:
             return bulk_exit_code(bulk_load(context, table, options))
-        return run_days(context, ingest_stage(table, options), days)
+        return run_days(context, [ingest_stage(table, options)], days)
 
     return run_main(IngestArgs, body, argv, prog=f"karma {JOB_OF[table]}")

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoder_of
+from jobs.encoders import Encoder, encoders_of
 from jobs.errors import InputMissingError, JobError
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
@@ -32,7 +32,7 @@ class InterestEmbeddingsArgs(DayArgs):
     """Stage the next-interest embeddings of a day, for the validate job to judge."""
 
     encoder: str | None = None
-    """Encoder version; default: the only active one."""
+    """Encoder version; default: every active one."""
     token_budget: int = DEFAULT_TOKEN_BUDGET
     """Padded history tokens of one forward pass."""
 
@@ -175,7 +175,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: InterestEmbeddingsArgs) -> int:
         days = args.days
         context = context_of(args, names.INTEREST_EMBEDDINGS_JOB, recompute=args.recompute)
-        return run_days(context, interest_embeddings_stage(encoder_of(context, args.encoder), args.token_budget), days)
+        return run_days(
+            context, [interest_embeddings_stage(encoder, args.token_budget) for encoder in encoders_of(context, args.encoder)], days
+        )
 
     return run_main(InterestEmbeddingsArgs, body, argv, prog="karma interest-embeddings")
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoder_of
+from jobs.encoders import Encoder, encoders_of
 from jobs.errors import InputMissingError
 from jobs.gate.verdict import refuse_blocked
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -29,7 +29,7 @@ class ItemEmbeddingsArgs(DayArgs):
     """Encode the item contents known by the end of a day that have no vector in the encoder's space."""
 
     encoder: str | None = None
-    """Encoder version; default: the only active one."""
+    """Encoder version; default: every active one."""
 
 
 def item_embeddings_stage(encoder: Encoder) -> Stage:
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: ItemEmbeddingsArgs) -> int:
         days = args.days
         context = context_of(args, names.ITEM_EMBEDDINGS_JOB, recompute=args.recompute)
-        return run_days(context, item_embeddings_stage(encoder_of(context, args.encoder)), days)
+        return run_days(context, [item_embeddings_stage(encoder) for encoder in encoders_of(context, args.encoder)], days)
 
     return run_main(ItemEmbeddingsArgs, body, argv, prog="karma item-embeddings")
 

@@ -68,6 +68,16 @@ class Ledger:
         rows = [row for row in self._found(job, space_id, ("ds", "=", ds)) if row.status != names.MISSING_INPUT]
         return rows[-1] if rows else None
 
+    def all_rows(self, job: str) -> list[LedgerRow]:
+        """All rows of ``job``, in every space, oldest first."""
+        records = self._tables.rows(names.RUN_LEDGER, [("job", "=", job)])
+        return sorted((LedgerRow(**_known(record)) for record in records), key=lambda row: (row.ds, row.space_id, row.attempt, row.at))
+
+    def of_run(self, run_id: str) -> list[LedgerRow]:
+        """All rows that the invocation ``run_id`` wrote, oldest first."""
+        records = self._tables.rows(names.RUN_LEDGER, [("run_id", "=", run_id)])
+        return sorted((LedgerRow(**_known(record)) for record in records), key=lambda row: row.at)
+
     def spaces(self) -> list[str]:
         """Every space that has a row, sorted."""
         return sorted({record["space_id"] for record in self._tables.rows(names.RUN_LEDGER)} - {""})

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoder_of
+from jobs.encoders import Encoder, encoders_of
 from jobs.errors import InputMissingError, JobError, SupersededError, UsageError
 from jobs.ledger import LedgerRow
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -42,7 +42,7 @@ class PublishArgs(DayArgs):
     """Publish the staged interest embeddings of a day that passed the gate."""
 
     encoder: str | None = None
-    """Encoder version; default: the only active one."""
+    """Encoder version; default: every active one."""
     publication: Literal["live", "simulated"] | None = None
     """Default: live for --ds, simulated for a backfill (--ds-from/--ds-to)."""
     publication_lag_hours: float = names.DEFAULT_PUBLICATION_LAG_HOURS
@@ -183,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: PublishArgs) -> int:
         days, how = args.days, args.how()
         context = context_of(args, names.PUBLISH_JOB, recompute=args.recompute)
-        return run_days(context, publish_stage(encoder_of(context, args.encoder), how), days)
+        return run_days(context, [publish_stage(encoder, how) for encoder in encoders_of(context, args.encoder)], days)
 
     return run_main(PublishArgs, body, argv, prog="karma publish")
 

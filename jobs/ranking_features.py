@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoder_of
+from jobs.encoders import Encoder, encoders_of
 from jobs.errors import InputMissingError
 from jobs.gate.verdict import refuse_blocked
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -42,7 +42,7 @@ class RankingFeaturesArgs(DayArgs):
     """Join the impressions of a day to the interest vectors that were readable when they happened."""
 
     encoder: str | None = None
-    """Encoder version, which names the space; a join never follows the champion. Default: the only active one."""
+    """Encoder version, which names the space; a join never follows the champion. Default: every active one, a space each."""
     allow_trained_after: bool = False
     """Keep vectors of an encoder trained until after the impression; missing_reason still says trained_after."""
     known_at: str | None = None
@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: RankingFeaturesArgs) -> int:
         days = args.days
         context = context_of(args, names.RANKING_FEATURES_JOB, recompute=args.recompute)
-        return run_days(context, ranking_features_stage(encoder_of(context, args.encoder), args.policy()), days)
+        return run_days(context, [ranking_features_stage(encoder, args.policy()) for encoder in encoders_of(context, args.encoder)], days)
 
     return run_main(RankingFeaturesArgs, body, argv, prog="karma ranking-features")
 

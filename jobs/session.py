@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from jobs.delta_jars import DELTA_PACKAGE, JARS_FOLDER_VARIABLE, delta_jars
 from jobs.errors import JobError
 from jobs.java import ensure_java
+from jobs.lifeline import end_with_parent
 
 # Whatever a caller or a cluster says: a session in another zone would shift every ds.
 _FIXED: dict[str, str] = {"spark.sql.session.timeZone": "UTC"}
@@ -91,12 +92,18 @@ def build_session(app_name: str, overrides: Mapping[str, str] | None = None) -> 
         return _started(app_name, {**_DEFAULTS, **ONE_MACHINE, **jars, **(overrides or {}), **_FIXED})
 
 
+def local_settings() -> dict[str, str]:
+    """What a session on one machine is started with, Delta's jars aside."""
+    return {**_DEFAULTS, **ONE_MACHINE, **_FIXED}
+
+
 def _is_submitted() -> bool:
     """Whether spark-submit started this Python: it leaves the port of its JVM, which PySpark then connects to."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def _submitted_session(app_name: str, overrides: Mapping[str, str]) -> SparkSession:
+    end_with_parent()
     SparkContext._ensure_initialized()  # connects to spark-submit's JVM; before that a SparkConf is empty
     given = dict(SparkConf().getAll())  # --conf, --master and the defaults file
     spark = _started(app_name, {**_DEFAULTS, **given, **overrides, **_FIXED})

@@ -118,7 +118,8 @@ def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:
             )  # fmt: skip
     except JobError as error:
         log.error("%s %s: %s", stage.job, ds, error)
-        final = row(error.status, input_digest=digest, reason=str(error), durations={"total": time.monotonic() - began})
+        durations = {"total": time.monotonic() - began}
+        final = row(error.status, input_digest=digest, reason=str(error), durations=durations, details=error.details)
     except Exception as error:
         final = row(names.FAILED, input_digest=digest, reason="".join(traceback.format_exception_only(error)).strip()[:2000])
         context.ledger.append(final)
@@ -141,9 +142,9 @@ def exit_code(row: LedgerRow) -> int:
     return _EXIT_CODES.get(row.status, names.EXIT_FAILED)
 
 
-def run_days(context: Context, stage: Stage, days: Sequence[date]) -> int:
-    """Run ``stage`` for every day in order; the exit code of the first day that did not settle, else 0."""
-    codes = [exit_code(run_stage(context, stage, ds)) for ds in days]
+def run_days(context: Context, stages: Sequence[Stage], days: Sequence[date]) -> int:
+    """Run ``stages`` (one, or one a space) for every day in order; the exit code of the first that did not settle, else 0."""
+    codes = [exit_code(run_stage(context, stage, ds)) for ds in days for stage in stages]
     return next((code for code in codes if code != names.EXIT_DONE), names.EXIT_DONE)
 
 

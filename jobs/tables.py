@@ -4,14 +4,15 @@ Frames go through Spark. Rows that the driver itself holds (the ledger, encoder 
 its version) go through delta-rs: milliseconds where a Spark job takes a second, and a stage asks its ledger several times.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Any, cast, overload
+from typing import Any, Literal, cast, overload
 
 import deltalake
 import pyarrow as pa
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
@@ -108,11 +109,31 @@ class Tables:
         target.alias("t").merge(frame.alias("s"), same_key).whenNotMatchedInsertAll().execute()
         return self._committed()
 
+    def compact(self, table: str) -> None:
+        """Join small files; the rows stay as they are."""
+        DeltaTable.forPath(self._spark, self._places.table(table)).optimize().executeCompaction()
+
+    def vacuum(self, table: str, keep_days: int) -> None:
+        """Remove the files that no version of the last ``keep_days`` days needs."""
+        DeltaTable.forPath(self._spark, self._places.table(table)).vacuum(keep_days * 24)
+
+    def remove_runs(self, table: str, run_ids: Collection[str]) -> None:
+        """Remove what ``run_ids`` staged in ``table``, whole partitions of it."""
+        if run_ids:
+            DeltaTable.forPath(self._spark, self._places.table(table)).delete(F.col("run_id").isin(*run_ids))
+
     def append_rows(self, rows: Sequence[Mapping[str, Any]], table: str) -> None:
         """Append rows that the driver holds, in one commit; a column that a row lacks is null. Times carry a zone."""
+        self._write_rows(rows, table, "append")
+
+    def replace_rows(self, rows: Sequence[Mapping[str, Any]], table: str) -> None:
+        """Replace all rows of a small table by rows that the driver holds, in one commit."""
+        self._write_rows(rows, table, "overwrite")
+
+    def _write_rows(self, rows: Sequence[Mapping[str, Any]], table: str, mode: Literal["append", "overwrite"]) -> None:
         contract = CONTRACTS[table]
         data = pa.Table.from_pylist([{name: _as_arrow(row.get(name)) for name in contract.names} for row in rows], _arrow_schema(table))
-        deltalake.write_deltalake(self._places.table(table), data, mode="append", partition_by=list(contract.partition_by))
+        deltalake.write_deltalake(self._places.table(table), data, mode=mode, partition_by=list(contract.partition_by))
 
     def rows(self, table: str, filters: Sequence[tuple[str, str, Any]] = ()) -> list[dict[str, Any]]:
         """The rows of ``table`` that fulfil all ``filters`` (column, operator, value), on the driver: for small tables only.

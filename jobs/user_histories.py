@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: UserHistoriesArgs) -> int:
         days, stage = args.days, user_histories_stage(args.n_max)
         context = context_of(args, names.USER_HISTORIES_JOB, recompute=args.recompute)
-        return run_days(context, stage, days)
+        return run_days(context, [stage], days)
 
     return run_main(UserHistoriesArgs, body, argv, prog="karma user-histories")
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of
-from jobs.encoders import Encoder, encoder_of
+from jobs.encoders import Encoder, encoders_of
 from jobs.gate.verdict import refuse_blocked
 from jobs.ledger import LedgerRow
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -25,7 +25,7 @@ class ValidateArgs(DayArgs):
     """Judge the staged interest embeddings of a day with Great Expectations; exit 3 where a rule fails."""
 
     encoder: str | None = None
-    """Encoder version; default: the only active one."""
+    """Encoder version; default: every active one."""
 
 
 def validate_stage(encoder: Encoder) -> Stage:
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: ValidateArgs) -> int:
         days = args.days
         context = context_of(args, names.VALIDATE_JOB, recompute=args.recompute)
-        return run_days(context, validate_stage(encoder_of(context, args.encoder)), days)
+        return run_days(context, [validate_stage(encoder) for encoder in encoders_of(context, args.encoder)], days)
 
     return run_main(ValidateArgs, body, argv, prog="karma validate")
 

@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: VisualFeaturesArgs) -> int:
         days = args.days
         context = context_of(args, names.VISUAL_FEATURES_JOB, recompute=args.recompute)
-        return run_days(context, visual_features_stage(args.vision), days)
+        return run_days(context, [visual_features_stage(args.vision)], days)
 
     return run_main(VisualFeaturesArgs, body, argv, prog="karma visual-features")
 

@@ -1,12 +1,15 @@
 #!/bin/sh
 # Sets up what the other commands need: a virtual environment with the locked packages, Java, and Delta's jars.
+# `setup.sh airflow` sets up the scheduler's own environment after that one.
 # Can be run again from any state: what is complete is left alone, what was interrupted is made anew.
-#   VENV    the folder of the environment (default .venv)
-#   PYTHON  the Python 3.11 or 3.12 to make it with (default: the first one found)
+#   VENV          the folder of the environment (default .venv)
+#   AIRFLOW_VENV  the folder of the scheduler's (default .venv-airflow)
+#   PYTHON        the Python 3.11 or 3.12 to make them with (default: the first one found)
 set -eu
 cd "$(dirname "$0")/.."
 root=$(pwd)
 venv=${VENV:-.venv}
+locks='requirements/build.lock requirements/karma.lock'
 asked=${PYTHON:-}
 
 say() { printf '%s\n' "$*"; }
@@ -43,7 +46,7 @@ find_python() {
 # What a complete environment depends on; it also holds its own place, which a virtual environment cannot leave.
 fingerprint() {
     {
-        cat requirements/build.lock requirements/karma.lock scripts/setup.sh
+        cat $locks scripts/setup.sh
         sed '/^\[tool\./,$d' pyproject.toml # the settings of tools install nothing
         uname -sm
         say "$root $venv $1"
@@ -103,7 +106,7 @@ choose_caches() {
 }
 
 install_with_uv() {
-    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-build-isolation "$@"
+    "${uv:-$venv/bin/uv}" pip install --quiet --python "$venv/bin/python" --no-build-isolation "$@"
 }
 
 install_with_pip() {
@@ -136,6 +139,30 @@ ready_spark() {
     }
 }
 
+# The scheduler needs Airflow and the jobs' spark-submit, so its packages and theirs never meet. Its lock leaves out one that a
+# provider asks for (requirements/airflow.overrides), hence --no-deps.
+set_up_airflow() {
+    sh scripts/setup.sh
+    made_with=$venv/bin/python uv=$venv/bin/uv
+    venv=${AIRFLOW_VENV:-.venv-airflow} locks=requirements/airflow.lock
+    has_mark complete && return
+    wait_for_others
+    has_mark complete && return
+    say "Airflow: $venv with its locked packages (about 250 MB)."
+    remove_environment
+    choose_caches
+    "$made_with" -m venv "$venv"
+    version=$(version_of "$venv/bin/python")
+    follow_pip_settings
+    install --no-deps --require-hashes -r requirements/airflow.lock
+    mark complete
+    say "Airflow is set up."
+}
+
+if [ "${1:-}" = airflow ]; then
+    set_up_airflow
+    exit
+fi
 has_mark complete && exit 0
 wait_for_others
 has_mark complete && exit 0

@@ -65,5 +65,6 @@ def refuse_blocked(verdict: Verdict, table: str, partition: str) -> None:
     """Raises GateBlockedError, with the failed rules in words, where ``verdict`` did not pass."""
     if not verdict.passed:
         raise GateBlockedError(
-            "GATE_BLOCKED", verdict.failures_in_words(), table=table, partition=partition, hint=f"Data Docs: {verdict.docs}"
-        )
+            "GATE_BLOCKED", verdict.failures_in_words(), table=table, partition=partition, hint=f"Data Docs: {verdict.docs}",
+            details={"data_docs": str(verdict.docs)},
+        )  # fmt: skip

@@ -12,8 +12,10 @@ from packaging.utils import canonicalize_name
 from tests.house.tree import PACKAGES, ROOT, imported_modules, package_files, parse, python_files
 
 FOLDER = ROOT / "requirements"
-LOCKS = {"build.lock": ["build.in"], "karma.lock": ["runtime.in", "dev.in"]}
+LOCKS = {"build.lock": ["build.in"], "karma.lock": ["runtime.in", "dev.in"], "airflow.lock": ["airflow.in"]}
 OWN_TOP_LEVEL = {*PACKAGES, "tests", "dags", "benchmarks"}
+# They run in the scheduler's environment, on the scheduler's lock.
+SCHEDULER_TESTS = (Path("tests/dags"), Path("tests/scheduler"))
 # Run, not imported.
 COMMANDS = {"import-linter", "mypy", "pytest-xdist", "ruff"}
 
@@ -77,6 +79,16 @@ def test_the_locks_agree() -> None:
     assert {name for name in shared if version_of(build[name]) != version_of(karma[name])} == set()
 
 
+def test_the_scheduler_has_no_spark_of_its_own() -> None:
+    """It calls the jobs' spark-submit; a second PySpark beside it would be another version sooner or later."""
+    assert [name for name in locked("airflow.lock") if name.startswith("pyspark")] == []
+
+
+def own_files() -> list[Path]:
+    """The tests and benchmarks that run in the jobs' environment."""
+    return [path for path in python_files("tests", "benchmarks") if not any(path.is_relative_to(folder) for folder in SCHEDULER_TESTS)]
+
+
 def providers(files: list[Path]) -> dict[str, set[str]]:
     """Import name -> the distributions that provide it, for the packages from outside that ``files`` import."""
     imported = {module.partition(".")[0] for path in files for _, module in imported_modules(parse(path))}
@@ -93,9 +105,9 @@ def test_what_the_packages_import_is_asked_for() -> None:
 
 def test_what_the_tests_import_is_asked_for() -> None:
     asked = set(asked_for("runtime.in", "dev.in"))
-    assert {name for name, owners in providers(python_files("tests", "benchmarks")).items() if not owners & asked} == set()
+    assert {name for name, owners in providers(own_files()).items() if not owners & asked} == set()
 
 
 def test_what_is_asked_for_is_imported() -> None:
-    used = set().union(*providers([*package_files(), *python_files("tests", "benchmarks")]).values())
+    used = set().union(*providers([*package_files(), *own_files()]).values())
     assert set(asked_for("runtime.in", "dev.in")) - used - COMMANDS == set()

@@ -30,10 +30,10 @@ def fake_python(folder: Path, name: str, version: str, *, has_venv: bool = True)
     return python
 
 
-def set_up(project: Path, path: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in {"VENV", "PYTHON", "MAKEFLAGS"}}
+def set_up(project: Path, path: str | None = None, *, arguments: tuple[str, ...] = (), **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name not in {"VENV", "AIRFLOW_VENV", "PYTHON", "MAKEFLAGS"}}
     return subprocess.run(
-        ["/bin/sh", str(project / "scripts" / "setup.sh")],
+        ["/bin/sh", str(project / "scripts" / "setup.sh"), *arguments],
         env={**clean, **({"PATH": path} if path else {}), **environ},
         capture_output=True,
         text=True,
@@ -110,14 +110,25 @@ def test_a_half_made_environment_is_made_anew(project: Path) -> None:
     assert not (project / ".venv").exists()
 
 
-def complete(project: Path, python: Path) -> None:
-    """Leave the environment as a finished set-up does: the mark is what the script itself computes for these files."""
-    (project / ".venv" / "bin").mkdir(parents=True)
-    (project / ".venv" / "pyvenv.cfg").touch()
-    shutil.copy(python, project / ".venv" / "bin" / "python")
+def complete(project: Path, python: Path, venv: str = ".venv", locks: str = "requirements/build.lock requirements/karma.lock") -> None:
+    """Leave an environment as a finished set-up does: the mark is what the script itself computes for these files."""
+    (project / venv / "bin").mkdir(parents=True)
+    (project / venv / "pyvenv.cfg").touch()
+    shutil.copy(python, project / venv / "bin" / "python")
     script = (project / "scripts" / "setup.sh").read_text()
-    definitions = script.partition("\nhas_mark complete && exit 0")[0].replace('cd "$(dirname "$0")/.."', f'cd "{project}"')
-    subprocess.run(["/bin/sh", "-c", f"{definitions}\nversion=3.12.1\nmark complete"], check=True)
+    definitions = script.partition('\nif [ "${1:-}" = airflow ]')[0].replace('cd "$(dirname "$0")/.."', f'cd "{project}"')
+    subprocess.run(["/bin/sh", "-c", f"{definitions}\nvenv={venv} locks='{locks}' version=3.12.1\nmark complete"], check=True)
+
+
+def test_the_scheduler_is_set_up_after_the_jobs_and_left_alone_when_complete(project: Path) -> None:
+    """Its mark depends on its own lock alone."""
+    python = fake_python(project / "bin", "python3", "3.12.1")
+    complete(project, python)
+    complete(project, python, venv=".venv-airflow", locks="requirements/airflow.lock")
+    assert set_up(project, arguments=("airflow",)).stdout == ""
+    append(project / "requirements" / "airflow.lock", "# another version\n")
+    assert set_up(project).stdout == ""
+    assert "Airflow: .venv-airflow" in set_up(project, arguments=("airflow",)).stdout
 
 
 def append(path: Path, text: str) -> None:

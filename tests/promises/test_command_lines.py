@@ -12,7 +12,7 @@ from jobs.days import HOLE, day_lines
 from schemas import names
 from tests.promises.world import World, day
 
-JOBS = [step.job for step in DAY] + ["run-day", "train-encoder", "days", "demo", "own-data"]
+JOBS = [step.job for step in DAY] + ["run-day", "train-encoder", "training-shards", "table-upkeep", "promote", "days", "demo", "own-data"]
 
 
 def run(job: str, *arguments: str) -> int:

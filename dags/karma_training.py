@@ -1,0 +1,35 @@
+"""karma_training: every week a new encoder. It becomes active, so its space is produced daily; champion it becomes by a person's word.
+
+It is trained until the label window before its day, so that the labels of that window can be joined to its vectors at once.
+"""
+
+from datetime import timedelta
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Param
+
+from dags.days import WEEKLY, flow
+from dags.settings import SETTINGS
+from dags.spark_job import SparkJob
+from schemas import names
+
+LABEL_WINDOW = Param(28, type="integer", minimum=0, description="Days of labels that the new space must be joinable to at once.")
+VISION = Param("efficientnet-lite0", type="string", description="Vision encoder whose features the item tower reads.")
+
+TRAINED_UNTIL = "{{ macros.ds_add(params.day or partition_key or ds, -params.label_window_days) }}"
+TRAINED = "ti.xcom_pull(task_ids='train-encoder')['states'][-1]['details']"
+BODY = f"""Encoder **{{{{ {TRAINED}['version'] }}}}**, space {{{{ {TRAINED}['space_id'] }}}}, was trained until {TRAINED_UNTIL}.
+Approve: it becomes champion, and its usable window is printed. Reject: it stays active, and the champion stays."""
+
+with DAG("karma_training", doc_md=__doc__, **flow(WEEKLY, label_window_days=LABEL_WINDOW, vision=VISION)):
+    train = SparkJob(
+        job=names.TRAIN_ENCODER_JOB,
+        args=("--trained-until", TRAINED_UNTIL, "--config", SETTINGS.training_config, "--vision", "{{ params.vision }}"),
+        execution_timeout=timedelta(hours=24),
+    )
+    confirm = ApprovalOperator(
+        task_id="confirm-promotion", subject="Make the new encoder champion?", body=BODY, pool="default_pool", execution_timeout=None
+    )
+    promote = SparkJob(job=names.PROMOTE_JOB, args=("--encoder", f"{{{{ {TRAINED}['version'] }}}}"))
+
+    train >> confirm >> promote

@@ -1,0 +1,1 @@
+"""Run by the scheduler's Python: ``make airflow-test``."""
