@@ -1,4 +1,4 @@
-"""Run by the jobs' Python: looks into a world's tables, and spoils and mends one of its days. Commands: see the end."""
+"""Run by the jobs' Python: looks into a world's tables, and stages and spoils one of its days. Commands: see the end."""
 
 import json
 import sys
@@ -7,9 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import deltalake
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from jobs.day import DAY, DayOptions, run_day
 from jobs.encoders import active_encoders
@@ -18,7 +19,6 @@ from jobs.session import FEW_ROWS, build_session
 from jobs.stage import Context, utc_now
 from schemas import names
 
-GHOST = "ghost"
 # What may differ between two ways to the same rows: clocks, run ids, publication; and where a vector was computed (P5b).
 ASIDE = {"run_id", "created_at", "available_at", "publication", "encoded_ds", "embedding", "interest_embedding"}
 VECTORS = ("embedding", "interest_embedding")
@@ -57,15 +57,26 @@ def stage(root: Path, ds: date) -> None:
 
 
 def spoil(root: Path, ds: date) -> None:
-    """A history of a user of whom the staged snapshot knows nothing: the gate has to miss that user."""
-    histories = deltalake.DeltaTable(root / "warehouse" / names.USER_HISTORIES)
-    rows = histories.to_pyarrow_table(filters=[("ds", "=", ds)]).slice(0, 1)
-    ghost = rows.set_column(rows.schema.get_field_index("user_id"), "user_id", [[GHOST]])
-    deltalake.write_deltalake(histories, ghost, mode="append")
+    """Twice as long vectors in the staged files of a day, as a broken disk or a stranger's hand could leave them.
+
+    The log keeps every file's size, so it is told the new one; Hadoop's checksums beside the files would notice, so they go.
+    """
+    folder = root / "warehouse" / names.INTEREST_EMBEDDINGS_STAGED
+    for file in sorted(folder.glob(f"ds={ds}/*/*/*.parquet")):
+        rows = pq.ParquetFile(file).read()
+        at = rows.schema.get_field_index("embedding")
+        doubled = pa.array([[2 * x for x in vector] for vector in rows["embedding"].to_pylist()], rows.schema.field(at).type)
+        before = file.stat().st_size
+        pq.write_table(rows.set_column(at, rows.schema.field(at), doubled), file)
+        for log in (folder / "_delta_log").glob("*.json"):
+            lines = log.read_text().splitlines()
+            log.write_text("".join(f"{_resized(line, file, before)}\n" for line in lines))
+    for checksum in [*folder.rglob(".*.crc"), *(folder / "_delta_log").glob("*.crc")]:
+        checksum.unlink()
 
 
-def mend(root: Path, ds: date) -> None:
-    deltalake.DeltaTable(root / "warehouse" / names.USER_HISTORIES).delete(f"user_id = '{GHOST}'")
+def _resized(line: str, file: Path, before: int) -> str:
+    return line.replace(f'"size":{before}', f'"size":{file.stat().st_size}') if file.name in line and '"add"' in line else line
 
 
 def differences(root: Path, other: Path) -> list[str]:
@@ -105,7 +116,6 @@ COMMANDS: dict[str, Any] = {
     "published": lambda root: published(Path(root)),
     "stage": lambda root, ds: stage(Path(root), date.fromisoformat(ds)),
     "spoil": lambda root, ds: spoil(Path(root), date.fromisoformat(ds)),
-    "mend": lambda root, ds: mend(Path(root), date.fromisoformat(ds)),
     "differences": lambda root, other: differences(Path(root), Path(other)),
 }
 
