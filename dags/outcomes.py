@@ -11,7 +11,9 @@ from schemas import names
 
 Verdict = Mapping[str, Any]
 
+SETTLED = (names.DONE, names.UNCHANGED)
 # No retry heals these: a person has to mend the data, the command or the order of things.
+FINAL_STATUSES = (names.BLOCKED, names.MISSING_INPUT, names.SUPERSEDED)
 FINAL_CODES = (names.EXIT_USAGE, names.EXIT_GATE_BLOCKED, names.EXIT_INPUT_MISSING)
 
 
@@ -35,9 +37,15 @@ def settle(verdict: Verdict | None, submission: Exception | None, returncode: in
         raise AirflowException(f"the job left no verdict: it was killed, or never started ({submission or 'spark-submit says it is done'})")
     if verdict["exit_code"] == names.EXIT_DONE:
         return
-    superseded = any(state["status"] == names.SUPERSEDED for state in verdict["states"])
-    final = superseded or verdict["exit_code"] in FINAL_CODES
-    raise (AirflowFailException if final else AirflowException)(in_words(verdict))
+    raise (AirflowFailException if _is_final(verdict) else AirflowException)(in_words(verdict))
+
+
+def _is_final(verdict: Verdict) -> bool:
+    """Whether no retry heals any of it: one space may be blocked while another failed on a full disk."""
+    unsettled = [state for state in verdict["states"] if state["status"] not in SETTLED]
+    if not unsettled:  # it ended before, or beside, the work on a day
+        return verdict["exit_code"] in FINAL_CODES
+    return all(state["status"] in FINAL_STATUSES or "exit_code" in state["details"] for state in unsettled)
 
 
 def in_words(verdict: Verdict) -> str:

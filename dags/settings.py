@@ -15,7 +15,8 @@ class Settings:
 
     Attributes:
         home: KARMA_HOME, folder or URI of the project, as spark-submit sees it.
-        root: KARMA_ROOT, folder or URI of warehouse, encoders and Data Docs.
+        root: KARMA_ROOT, folder of encoders, Data Docs and shards, as the driver sees it.
+        warehouse: KARMA_WAREHOUSE, folder or URI of the tables.
         landing: KARMA_LANDING, the landing zone.
         spark_submit: KARMA_SPARK_SUBMIT, the program.
         spark_conf: KARMA_SPARK_CONF, a properties file for it (``karma submit-conf`` writes one for this machine).
@@ -30,6 +31,7 @@ class Settings:
 
     home: str
     root: str
+    warehouse: str
     landing: str
     spark_submit: str
     spark_conf: str | None
@@ -49,6 +51,7 @@ class Settings:
         return cls(
             home=home,
             root=root,
+            warehouse=environ.get("KARMA_WAREHOUSE", f"{root}/warehouse"),
             landing=environ.get("KARMA_LANDING", f"{root}/landing"),
             spark_submit=environ.get("KARMA_SPARK_SUBMIT", f"{_PROJECT}/.venv/bin/spark-submit"),
             spark_conf=environ.get("KARMA_SPARK_CONF"),

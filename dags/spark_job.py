@@ -33,7 +33,7 @@ class SparkJob(OfADay, SparkSubmitOperator):
 
     def __init__(self, *, job: str, args: Sequence[str] = DAY_ARGS, **kwargs: Any) -> None:
         self.verdict = f"{SETTINGS.root}/verdicts/{{{{ dag.dag_id }}}}/{RUN_ID}.json"
-        places = ("--root", SETTINGS.root, "--landing", SETTINGS.landing)
+        places = ("--root", SETTINGS.root, "--warehouse", SETTINGS.warehouse, "--landing", SETTINGS.landing)
         super().__init__(
             task_id=job,
             name=f"karma-{job}",

@@ -4,6 +4,7 @@ import logging
 import time
 import traceback
 from collections.abc import Mapping as Lookup
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,7 +16,7 @@ from jobs.landing import Partition, find_partition, read_partition, reading
 from jobs.landing_images import LANDING
 from jobs.ledger import LedgerRow
 from jobs.quarantine import days_predicate, replace_quarantine_days
-from jobs.stage import Context, exit_code
+from jobs.stage import Context, details_of, exit_code
 from jobs.tally import Tally, check_nothing_lost, tally_days
 from jobs.transforms.arrivals import BulkArrival
 from schemas import names
@@ -32,7 +33,8 @@ class _Load:
     """What one bulk load works with.
 
     Attributes:
-        states: the job's newest ledger row a day.
+        states: the job's newest ledger row a day, whose number the next attempt follows.
+        standing: the row a day that says what the table holds.
         day: the day that the ledger files the load's start and failure under: the last of its range, once that is known.
         details: what the rows of the load say of its files; its failure says so too, once the range is known.
     """
@@ -41,6 +43,7 @@ class _Load:
     table: str
     options: IngestOptions
     states: Lookup[date, LedgerRow]
+    standing: Lookup[date, LedgerRow]
     day: date
     details: Lookup[str, str] = field(default_factory=dict)
 
@@ -57,13 +60,18 @@ class _Load:
 
     def days_before(self, partition: Partition) -> list[date]:
         """The days that an earlier bulk load of the same partition covered."""
-        return sorted(ds for ds, row in self.states.items() if self._is_mine(row, partition))
+        return sorted(ds for ds, row in self.standing.items() if self._is_mine(row, partition))
+
+    def landed_days(self, days: Sequence[date]) -> list[date]:
+        """Those of ``days`` whose rows came with a landing partition of their own; a partition without rows says nothing."""
+        rows = [self.standing[ds] for ds in days if ds in self.standing]
+        return [row.ds for row in rows if row.details.get(_LOAD) != _BULK and not (row.settled and row.counts.get("read") == 0)]
 
     def stands(self, partition: Partition, digest: str) -> bool:
         """Whether every day that a load of ``digest`` wrote is as it left it, and no later load of the partition broke."""
         wrote = {row.ds for row in self.context.ledger.rows(self.job) if row.settled and row.input_digest == digest}
-        untouched = all(self.states[ds].settled and self.states[ds].input_digest == digest for ds in wrote)
-        return untouched and all(row.settled for row in self.states.values() if self._is_mine(row, partition))
+        untouched = all(self.standing[ds].settled and self.standing[ds].input_digest == digest for ds in wrote)
+        return untouched and all(row.settled for row in self.standing.values() if self._is_mine(row, partition))
 
     def _is_mine(self, row: LedgerRow, partition: Partition) -> bool:
         return {_LOAD: _BULK, LANDING: partition.label}.items() <= row.details.items()
@@ -74,18 +82,20 @@ def bulk_load(context: Context, table: str, options: IngestOptions) -> list[Ledg
 
     ds of an event or impression is its own UTC day; all items get one ds (``options.bulk_ds``, else ``options.last``, else the
     newest day of the bulk load of events). One commit replaces the days from the first to the last: the declared ones, or those
-    found and those that an earlier load of the same files had. Every one of these days gets a ledger row, ``done``. Where
+    found and those that an earlier load of the same files had. A range with days that landed by themselves is refused, unless
+    a recompute was asked for: their rows would go. Every one of these days gets a ledger row, ``done``. Where
     nothing changed, one row says ``unchanged`` and nothing is written.
     """
     day = options.last or options.bulk_ds or context.run_at.date()
-    load = _Load(context=context, table=table, options=options, states=context.ledger.states(JOB_OF[table]), day=day)
+    states, standing = context.ledger.states(JOB_OF[table]), context.ledger.standings(JOB_OF[table])
+    load = _Load(context=context, table=table, options=options, states=states, standing=standing, day=day)
     began = time.monotonic()
     try:
         rows = _load(load, began)
     except JobError as error:
         log.error("%s bulk: %s", load.job, error)
         seconds = {"total": time.monotonic() - began}
-        rows = [load.row(load.day, error.status, reason=str(error), durations=seconds, details=load.details)]
+        rows = [load.row(load.day, error.status, reason=str(error), durations=seconds, details={**load.details, **details_of(error)})]
     except Exception as error:
         reason = "".join(traceback.format_exception_only(error)).strip()[:2000]
         context.ledger.append(load.row(load.day, names.FAILED, reason=reason, details=load.details))
@@ -105,7 +115,7 @@ def _load(load: _Load, began: float) -> list[LedgerRow]:
     partition = find_partition(context.spark, context.places, load.table, None, options.source)
     items_ds = _items_day(load, partition) if load.table == names.ITEMS else load.day
     digest = load_digest(context, partition, options, items_ds if load.table == names.ITEMS else None)
-    same = [row for _, row in sorted(load.states.items()) if row.settled and row.input_digest == digest]
+    same = [row for _, row in sorted(load.standing.items()) if row.settled and row.input_digest == digest]
     if same and load.stands(partition, digest) and not context.recompute:
         last = same[-1]
         facts = {name: getattr(last, name) for name in ("input_digest", "output_digest", "counts", "versions", "details")}
@@ -129,7 +139,7 @@ def _items_day(load: _Load, partition: Partition) -> date:
     before = load.days_before(partition)
     if before:
         return before[-1]
-    events = load.context.ledger.states(names.INGEST_EVENTS_JOB)
+    events = load.context.ledger.standings(names.INGEST_EVENTS_JOB)
     days = [ds for ds, row in events.items() if row.details.get(_LOAD) == _BULK and row.counts.get("written")]
     if not days:
         raise UsageError(
@@ -143,13 +153,14 @@ def _write(load: _Load, partition: Partition, items_ds: date, digest: str) -> tu
     """Write the load; a tally for every day of its range, and the commit's version."""
     context, options, table = load.context, load.options, load.table
     landed = read_partition(context.spark, partition, options.mapping.csv)
-    arrival = BulkArrival(first=options.first, last=options.last)
+    arrival = BulkArrival(first=options.first, last=options.last, now=context.run_at)
     with judged_rows(context, landed, options, arrival, items_ds=items_ds, valid_from=ALWAYS) as judged:
         with reading(partition):
             found = tally_days(judged, table)
         check_nothing_lost(landed.rows.count(), sum(tally.judged for tally in found.values()), table, partition.label)
         tallies = _by_day(found, _range(load, partition, found, items_ds))
         days = sorted(tallies)
+        _refuse_landed_days(load, partition, days)
         load.day, load.details = days[-1], {**load_details(partition, options), _LOAD: _BULK}
         context.ledger.append(load.row(load.day, names.STARTED, input_digest=digest, details=load.details))
         within = days_predicate(days)
@@ -160,6 +171,16 @@ def _write(load: _Load, partition: Partition, items_ds: date, digest: str) -> tu
         written = written_of(judged, table).hint("rebalance", "ds")
         version = context.tables.replace_where(written, table, within)
     return tallies, version
+
+
+def _refuse_landed_days(load: _Load, partition: Partition, days: Sequence[date]) -> None:
+    landed = load.landed_days(days)
+    if landed and not load.context.recompute:
+        raise UsageError(
+            "LANDED_DAYS", "the bulk load would replace days that landed by themselves", table=load.table, partition=partition.label,
+            expected="no such day in the range", got=f"{len(landed)} of {days[0]} to {days[-1]}: {landed[0]} to {landed[-1]}",
+            hint="declare the days of the bulk (--ds-from, --ds-to), or say --recompute to replace them",
+        )  # fmt: skip
 
 
 def _range(load: _Load, partition: Partition, found: Lookup[date | None, Tally], items_ds: date) -> list[date]:

@@ -28,9 +28,11 @@ class RootArgs:
     """Where to work and on which clock."""
 
     root: str = "var/demo"
-    """Folder (or URI) that holds warehouse/, encoders/, landing/ and data_docs/."""
+    """Folder that holds warehouse/, encoders/, landing/ and data_docs/."""
     landing: str | None = None
     """Landing zone, where it is not <root>/landing."""
+    warehouse: str | None = None
+    """Folder or URI of the tables, where they are not in <root>/warehouse."""
     run_at: str | None = None
     """The job's clock, ISO 8601 with a zone or UTC; default: now."""
     run_id: str | None = None
@@ -93,18 +95,31 @@ def parse_instant(text: str, flag: str) -> datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def context_of(args: RootArgs, app_name: str, *, recompute: bool = False, overrides: Mapping[str, str] | None = None) -> Context:
-    """The context of a main: session (with ``overrides`` of its settings), places, clock and run id from ``args``."""
+def context_of(
+    args: RootArgs, app_name: str, *, recompute: bool = False, overrides: Mapping[str, str] | None = None, makes_root: bool = False
+) -> Context:
+    """The context of a main: session (with ``overrides`` of its settings), places, clock and run id from ``args``.
+
+    Raises UsageError where --root is no folder, and ``makes_root`` does not say that this job may be the first one there.
+    """
     run_at = parse_instant(args.run_at, "--run-at") if args.run_at else utc_now()
-    _refuse_unusable(args.root)
-    places, run_id = Places(args.root, args.landing), args.run_id or new_run_id()
+    _refuse_unusable(args.root, makes_root)
+    places, run_id = places_of(args), args.run_id or new_run_id()
     return Context(spark=build_session(app_name, overrides), places=places, run_at=run_at, run_id=run_id, recompute=recompute)
 
 
-def _refuse_unusable(root: str) -> None:
-    """Raises UsageError where ``root`` is a local path at which no folder can be."""
+def places_of(args: RootArgs) -> Places:
+    """Where ``args`` say that things lie."""
+    return Places(args.root, args.landing, args.warehouse)
+
+
+def _refuse_unusable(root: str, makes_root: bool) -> None:
     if "://" in root:
-        return
+        hint = "tables and landing zone may lie anywhere: --warehouse, --landing; encoders, Data Docs and shards are files of the driver"
+        raise UsageError("NOT_A_ROOT", "--root is no folder of this machine", expected="a folder", got=root, hint=hint)
+    if not makes_root and not Path(root).exists():
+        hint = "mistyped? `karma demo`, own-data, run-day and the ingest jobs make a new one"
+        raise UsageError("NO_ROOT", "there is no such folder", expected="--root, a folder that a job has worked in", got=root, hint=hint)
     try:
         Path(root).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -137,5 +152,5 @@ def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[
 
 def _leave_verdict(args: RootArgs, prog: str, code: int, reason: str | None) -> None:
     if args.verdict and args.run_id:
-        places, job = Places(args.root, args.landing), prog.removeprefix("karma ")
-        leave_verdict(args.verdict, job=job, run_id=args.run_id, exit_code=code, reason=reason, places=places)
+        job = prog.removeprefix("karma ")
+        leave_verdict(args.verdict, job=job, run_id=args.run_id, exit_code=code, reason=reason, places=places_of(args))

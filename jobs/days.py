@@ -11,15 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.cli import RootArgs, context_of, days_between, run_main
+from jobs.day import DAY
 from jobs.ledger import Ledger, LedgerRow
 from schemas import names
 
-_GLOBAL_JOBS = (
-    names.INGEST_EVENTS_JOB, names.INGEST_ITEMS_JOB, names.INGEST_IMPRESSIONS_JOB, names.VISUAL_FEATURES_JOB, names.USER_HISTORIES_JOB,
-)  # fmt: skip
-_SPACE_JOBS = (
-    names.ITEM_EMBEDDINGS_JOB, names.INTEREST_EMBEDDINGS_JOB, names.VALIDATE_JOB, names.PUBLISH_JOB, names.RANKING_FEATURES_JOB,
-)  # fmt: skip
+_GLOBAL_JOBS = tuple(step.job for step in DAY if not step.per_space)
+_SPACE_JOBS = tuple(step.job for step in DAY if step.per_space)
 HOLE = "-"
 
 

@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``make demo`` and ``karma demo``."""
 
     def body(args: DemoArgs) -> int:
-        context = context_of(args, "demo", overrides=FEW_ROWS if args.users <= SMALL_WORLD else None)
+        context = context_of(args, "demo", overrides=FEW_ROWS if args.users <= SMALL_WORLD else None, makes_root=True)
         if args.only_encoder:
             prepare_demo(context, args.world, args.config)
             return names.EXIT_DONE

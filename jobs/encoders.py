@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jobs.errors import InputMissingError, JobError
+from jobs.errors import InputMissingError, JobError, UsageError
 from jobs.stage import Context
 from karma.artefact import Manifest, artefact_digest, read_manifest
 from schemas import names
@@ -47,7 +47,11 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
     twin = next((row["version"] for row in known if row["space_id"] == encoder.space_id and row["status"] == names.ACTIVE), None)
     if twin is not None:
         raise JobError(
-            "SPACE_TAKEN", "two active versions would write one space", expected=twin, got=encoder.version, hint=f"retire {twin}"
+            "SPACE_TAKEN",
+            "two active versions would write one space",
+            expected=twin,
+            got=encoder.version,
+            hint=f"karma retire --encoder {twin}",
         )
     first = not any(row["alias"] == names.CHAMPION for row in known)
     row = {
@@ -67,10 +71,30 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
 
 def make_champion(context: Context, version: str) -> None:
     """Move the alias ``champion`` to ``version``, which is registered; every version stays active."""
-    rows = context.tables.rows(names.ENCODER_VERSIONS)
-    kept = [{**row, "alias": None} if row["alias"] == names.CHAMPION else row for row in rows]
     promoted = {"alias": names.CHAMPION, "promoted_at": context.run_at}
-    context.tables.replace_rows([{**row, **promoted} if row["version"] == version else row for row in kept], names.ENCODER_VERSIONS)
+
+    def moved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        kept = [{**row, "alias": None} if row["alias"] == names.CHAMPION else row for row in rows]
+        return [{**row, **promoted} if row["version"] == version else row for row in kept]
+
+    context.tables.change_rows(moved, names.ENCODER_VERSIONS)
+
+
+def retire_version(context: Context, version: str) -> None:
+    """Stop producing the space of ``version``; what is published in it stays.
+
+    Raises InputMissingError where no such version is active, UsageError where it is champion.
+    """
+    row = next((row for row in context.tables.rows(names.ENCODER_VERSIONS, [("version", "=", version)])), None)
+    if row is None or row["status"] != names.ACTIVE:
+        raise InputMissingError("NO_ENCODER", "no such encoder is active", table=names.ENCODER_VERSIONS, got=version)
+    if row["alias"] == names.CHAMPION:
+        raise UsageError("IS_CHAMPION", "the champion cannot be retired", got=version, hint="karma promote another one first")
+
+    def retired(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, "status": names.RETIRED} if row["version"] == version else row for row in rows]
+
+    context.tables.change_rows(retired, names.ENCODER_VERSIONS)
 
 
 def active_encoders(context: Context) -> list[Encoder]:
@@ -111,9 +135,9 @@ def encoder_of(context: Context, version: str | None) -> Encoder:
 
     Raises InputMissingError: no such encoder is active, or none was named and there is not exactly one.
     """
-    active = {encoder.version: encoder for encoder in active_encoders(context)}
+    active = {str(row["version"]): row for row in context.tables.rows(names.ENCODER_VERSIONS, [("status", "=", names.ACTIVE)])}
     if version is None and len(active) == 1:
-        return next(iter(active.values()))
+        version = next(iter(active))
     if version is None or version not in active:
         raise InputMissingError(
             "NO_ENCODER",
@@ -123,4 +147,4 @@ def encoder_of(context: Context, version: str | None) -> Encoder:
             got=version or "no --encoder",
             hint="karma train-encoder makes and registers one",
         )
-    return active[version]
+    return _as_registered(context, active[version])  # that one alone: another's lost folder is not its trouble

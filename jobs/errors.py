@@ -57,5 +57,9 @@ class SupersededError(JobError):
     status = names.SUPERSEDED
 
 
+class VersionGoneError(JobError):
+    """Raised when an older version of a table can be read no more."""
+
+
 class SpaceMixError(JobError):
     """Raised when vectors of two spaces would meet in a join, a drift check or a carry (P2)."""

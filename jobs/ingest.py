@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.cli import DayArgs, context_of, parse_day, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.errors import JobError, UsageError
+from jobs.errors import UsageError
 from jobs.landing import BULK, Landed, Partition, content_digest, find_partition, has_landed, read_partition, reading
 from jobs.landing_images import LANDING, MAPPING, digests_of, has_image_files, named_image_files
 from jobs.ledger import LedgerRow
@@ -68,23 +68,24 @@ def ingest_stage(table: str, options: IngestOptions | None = None) -> Stage:
     return Stage(
         job=JOB_OF[table],
         input_digest=lambda context, ds: _input_digest(context, table, chosen, ds),
-        run=lambda context, ds, attempt: _run(context, table, chosen, ds),
+        run=lambda context, ds, attempt: _run(context, table, chosen, ds, attempt),
     )
 
 
-def _bulk_loaded(context: Context, table: str, options: IngestOptions, ds: date) -> LedgerRow | None:
+def _bulk_loaded(context: Context, table: str, options: IngestOptions, ds: date, attempt: int | None = None) -> LedgerRow | None:
     """The ledger row of a day that a bulk load brought and that has no landing partition of its own: its rows stand as they are.
 
-    Raises JobError BULK_DAY where a partition or a source would replace them (for items, that is the whole catalogue) and no
+    ``attempt``: the one that asks, where it has begun.
+    Raises UsageError BULK_DAY where a partition or a source would replace them (for items, that is the whole catalogue) and no
     recompute was asked for.
     """
-    state = context.ledger.state(JOB_OF[table], ds)
+    state = context.ledger.standing(JOB_OF[table], ds, before=attempt)
     if not (state and state.settled and state.details.get("load") == BULK):
         return None
     if not options.source and not has_landed(context.spark, context.places, table, ds):
         return state
     if not context.recompute:
-        raise JobError(
+        raise UsageError(
             "BULK_DAY", "a bulk load brought this day's rows, and an input of the day would replace them all", table=table,
             partition=f"ds={ds}", expected="no landing partition of its own", got=options.source or f"{names.SUCCESS_MARKER} in ds={ds}",
             hint="put the rows into the bulk and load it again, or say --recompute to replace them",
@@ -127,8 +128,8 @@ def _image_files_digest(context: Context, partition: Partition, options: IngestO
     return None if files is None else frame_digest(files, files.columns)[1]
 
 
-def _run(context: Context, table: str, options: IngestOptions, ds: date) -> Outcome:
-    loaded = _bulk_loaded(context, table, options, ds)
+def _run(context: Context, table: str, options: IngestOptions, ds: date, attempt: int) -> Outcome:
+    loaded = _bulk_loaded(context, table, options, ds, attempt)
     if loaded:
         facts = {name: getattr(loaded, name) for name in ("counts", "versions", "details")}
         return Outcome(status=names.UNCHANGED, output_digest=loaded.output_digest or "", **facts)
@@ -224,7 +225,7 @@ def ingest_main(table: str, argv: Sequence[str] | None) -> int:
     def body(args: IngestArgs) -> int:
         options = args.options()
         days = [] if args.bulk else args.days
-        context = context_of(args, JOB_OF[table], recompute=args.recompute)
+        context = context_of(args, JOB_OF[table], recompute=args.recompute, makes_root=True)
         if args.bulk:
             return bulk_exit_code(bulk_load(context, table, options))
         return run_days(context, [ingest_stage(table, options)], days)

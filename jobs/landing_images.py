@@ -58,7 +58,7 @@ def read_images(context: Context, ds: date) -> DataFrame:
     Reads again what ingest-items read for ``ds``, by the ledger: a landing partition, a bulk load or a named source.
     Raises InputMissingError where that is gone.
     """
-    state = context.ledger.state(names.INGEST_ITEMS_JOB, ds)
+    state = context.ledger.standing(names.INGEST_ITEMS_JOB, ds)
     details = state.details if state else {}
     label = details.get(LANDING, f"ds={ds}")
     mapping = Mapping.model_validate_json(details.get(MAPPING, "{}"))

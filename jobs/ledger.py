@@ -1,6 +1,6 @@
 """The run ledger: one home for what happened to (job, ds, space), append-only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -63,10 +63,14 @@ class Ledger:
         records = self._tables.rows(names.RUN_LEDGER, [("job", "=", job), ("space_id", "=", space_id), *filters])
         return sorted((LedgerRow(**_known(record)) for record in records), key=lambda row: (row.ds, row.attempt, row.at))
 
-    def standing(self, job: str, ds: date, space_id: str = "") -> LedgerRow | None:
-        """The newest row that says what the tables hold: an attempt that found its input missing changed nothing."""
-        rows = [row for row in self._found(job, space_id, ("ds", "=", ds)) if row.status != names.MISSING_INPUT]
-        return rows[-1] if rows else None
+    def standing(self, job: str, ds: date, space_id: str = "", *, before: int | None = None) -> LedgerRow | None:
+        """The row that says what the tables hold of a day: the newest of the attempts that may have written (below ``before``)."""
+        rows = [row for row in self._found(job, space_id, ("ds", "=", ds)) if before is None or row.attempt < before]
+        return standing_rows(rows).get(ds)
+
+    def standings(self, job: str, space_id: str = "", *, until: date | None = None) -> dict[date, LedgerRow]:
+        """``standing`` of every day of (job, space), days <= ``until``."""
+        return standing_rows(self.rows(job, space_id, until=until))
 
     def all_rows(self, job: str) -> list[LedgerRow]:
         """All rows of ``job``, in every space, oldest first."""
@@ -81,6 +85,22 @@ class Ledger:
     def spaces(self) -> list[str]:
         """Every space that has a row, sorted."""
         return sorted({record["space_id"] for record in self._tables.rows(names.RUN_LEDGER)} - {""})
+
+
+def standing_rows(rows: Iterable[LedgerRow]) -> dict[date, LedgerRow]:
+    """The newest row a day, of the attempts that may have written. ``rows``: of one (job, space), oldest attempt first.
+
+    Nothing was written by an attempt that found its input missing, nor by one that was refused before it started.
+    """
+    attempts: dict[tuple[date, int, str], list[LedgerRow]] = {}
+    for row in rows:
+        attempts.setdefault((row.ds, row.attempt, row.run_id), []).append(row)
+    return {ds: found[-1] for (ds, _, _), found in attempts.items() if _may_have_written(found)}
+
+
+def _may_have_written(attempt: Sequence[LedgerRow]) -> bool:
+    final = attempt[-1]
+    return final.settled or (final.status != names.MISSING_INPUT and any(row.status == names.STARTED for row in attempt))
 
 
 def _known(record: dict[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(args: OwnDataArgs) -> int:
         plan = args.plan()
-        context = context_of(args, names.OWN_DATA_JOB)
+        context = context_of(args, names.OWN_DATA_JOB, makes_root=True)
         travelled = travel(context, plan)
         show(Console(width=None if sys.stdout.isatty() else 160), summarise(context, travelled), travelled.rows)
         return names.EXIT_DONE

@@ -11,14 +11,17 @@ class Places:
     Attributes:
         root: the folder that a command owns, such as ``var/demo``.
         landing_override: the landing zone where it is not ``<root>/landing``.
+        warehouse_override: the tables where they are not in ``<root>/warehouse``: on a cluster, a URI that every node reaches, while
+            ``root`` is a folder of the driver alone.
     """
 
     root: str
     landing_override: str | None = None
+    warehouse_override: str | None = None
 
     @property
     def warehouse(self) -> str:
-        return f"{self.root}/warehouse"
+        return self.warehouse_override or f"{self.root}/warehouse"
 
     @property
     def landing(self) -> str:

@@ -29,7 +29,7 @@ def promote_stage(encoder: Encoder) -> Stage:
     return Stage(
         job=names.PROMOTE_JOB,
         space_id=encoder.space_id,
-        input_digest=lambda context, ds: digest_of(encoder.digest, _champion(context)),
+        input_digest=lambda context, ds: digest_of(encoder.digest, _champion(context), usable_window(context, encoder)),
         run=lambda context, ds, attempt: _run(context, encoder),
     )
 

@@ -1,9 +1,9 @@
 """publish: take exactly the rows that passed the gate and replace the day's snapshot, in one commit (P4)."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from typing import Literal
 
 from pyspark.sql import DataFrame
@@ -83,22 +83,39 @@ def _run(context: Context, ds: date, encoder: Encoder, publication: Publication,
     verdict = upstream.settled(context, names.VALIDATE_JOB, ds, encoder.space_id)
     _refuse_stale_verdict(verdict, ds)
     _refuse_superseded(context, ds, encoder.space_id, verdict)
-    staged = _judged_rows(context, ds, encoder.space_id, verdict)
-    snapshot = _snapshot(context, ds, encoder, publication, staged)
     where: Where = {"ds": ds, "space_id": encoder.space_id}
     standing = context.tables.read_where(names.INTEREST_EMBEDDINGS, where)
-    count, digest = frame_digest(snapshot, _IDENTITY)
     facts = {"publication": publication.mode, "staged_run_id": verdict.details["staged_run_id"]}
+    if not context.recompute and _is_published(standing, verdict, ds, publication):  # its staging may be gone by now
+        count, digest = frame_digest(standing, _IDENTITY)
+        return _unchanged(context, count, digest, facts)
+    staged = _judged_rows(context, ds, encoder.space_id, verdict)
+    snapshot = _snapshot(context, ds, encoder, publication, staged)
+    count, digest = frame_digest(snapshot, _IDENTITY)
     if not context.recompute:
         if _stands_already(standing, snapshot, publication):
-            versions = {names.INTEREST_EMBEDDINGS: context.tables.version(names.INTEREST_EMBEDDINGS)}
-            return Outcome(status=names.UNCHANGED, output_digest=digest, counts={"rows": count}, versions=versions, details=facts)
+            return _unchanged(context, count, digest, facts)
         _refuse_simulated_over_live(standing, publication, ds)
     once = (f"{names.PUBLISH_JOB}/{ds}/{encoder.space_id}", attempt)
     version = context.tables.replace(snapshot, names.INTEREST_EMBEDDINGS, where, once=once)
     if version is None:
         raise _superseded(ds, encoder.space_id, f"publish attempt {attempt}", "a later publish attempt has written the day")
     return Outcome(output_digest=digest, counts={"rows": count}, versions={names.INTEREST_EMBEDDINGS: version}, details=facts)
+
+
+def _unchanged(context: Context, count: int, digest: str, facts: Mapping[str, str]) -> Outcome:
+    versions = {names.INTEREST_EMBEDDINGS: context.tables.version(names.INTEREST_EMBEDDINGS)}
+    return Outcome(status=names.UNCHANGED, output_digest=digest, counts={"rows": count}, versions=versions, details=facts)
+
+
+def _is_published(standing: DataFrame, verdict: LedgerRow, ds: date, publication: Publication) -> bool:
+    """Whether the published rows are those that were judged, and need no other clock: a live snapshot keeps its own."""
+    groups = [tuple(row) for row in standing.groupBy("run_id", "publication", "available_at").count().collect()]
+    if len(groups) != 1:
+        return False
+    run_id, mode, available_at, count = groups[0]
+    same_clock = mode == names.LIVE or (publication.mode == mode and available_at.astimezone(UTC) == as_of(ds) + publication.lag)
+    return (run_id, count) == (verdict.details["staged_run_id"], verdict.counts["rows"]) and same_clock
 
 
 def _stands_already(standing: DataFrame, snapshot: DataFrame, publication: Publication) -> bool:
@@ -119,14 +136,15 @@ def _refuse_stale_verdict(verdict: LedgerRow, ds: date) -> None:
 def _superseded(ds: date, space_id: str, expected: str, got: str) -> SupersededError:
     return SupersededError(
         "SUPERSEDED", "a newer attempt at this day exists", table=names.INTEREST_EMBEDDINGS, partition=f"ds={ds}, space_id={space_id}",
-        expected=expected, got=got, hint="validate and publish the newer staging",
+        expected=expected, got=got, hint="interest-embeddings, validate and publish again; where another run is at work, wait for it",
     )  # fmt: skip
 
 
 def _refuse_superseded(context: Context, ds: date, space_id: str, verdict: LedgerRow) -> None:
     """Raises SupersededError where a newer staging of this day began after the one that was judged."""
     stagings = [row for row in context.ledger.rows(names.INTEREST_EMBEDDINGS_JOB, space_id, until=ds) if row.ds == ds]
-    newest = [row for row in stagings if row.status in (names.STARTED, names.DONE)][-1]
+    ended = {(row.attempt, row.run_id): row.status for row in stagings}  # of an attempt that was killed: started
+    newest = [row for row in stagings if ended[row.attempt, row.run_id] in (names.STARTED, names.DONE)][-1]
     judged = verdict.details["staged_run_id"], verdict.versions[names.INTEREST_EMBEDDINGS_STAGED]
     if newest.status != names.DONE or (newest.details["staged_run_id"], newest.versions[names.INTEREST_EMBEDDINGS_STAGED]) != judged:
         found = f"run {newest.run_id} (attempt {newest.attempt}, {newest.status})"
@@ -166,7 +184,7 @@ def _snapshot(context: Context, ds: date, encoder: Encoder, publication: Publica
 
 def _refuse_simulated_over_live(standing: DataFrame, publication: Publication, ds: date) -> None:
     if publication.mode == names.SIMULATED and not standing.where(F.col("publication") == names.LIVE).isEmpty():
-        raise JobError(
+        raise UsageError(
             "LIVE_STANDS",
             "a simulated publication does not replace a live one",
             table=names.INTEREST_EMBEDDINGS,

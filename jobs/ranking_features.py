@@ -17,11 +17,11 @@ from jobs.gate.verdict import refuse_blocked
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
 from jobs.transforms.item_versions import versions_known
-from jobs.transforms.ranking import ranking_features
+from jobs.transforms.ranking import impressions_of, ranking_features
 from schemas import gate_rules, names
 from schemas.contracts import CONTRACTS
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class RankingFeaturesArgs(DayArgs):
 def ranking_features_stage(encoder: Encoder, policy: JoinPolicy) -> Stage:
     """The stage for one encoder's space."""
     return Stage(
-        job=names.RANKING_FEATURES_JOB,
+        job=names.LOOK_BACK_JOB if policy.known_at else names.RANKING_FEATURES_JOB,  # a look back says nothing of the day's state
         space_id=encoder.space_id,
         input_digest=lambda context, ds: _input_digest(context, ds, encoder, policy),
         run=lambda context, ds, attempt: _run(context, ds, encoder, policy),
@@ -65,7 +65,8 @@ def ranking_features_stage(encoder: Encoder, policy: JoinPolicy) -> Stage:
 
 def _input_digest(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> str:
     """A snapshot of a day after ``ds`` was not readable on ``ds``, so later days change nothing here."""
-    impressions = upstream.settled(context, names.INGEST_IMPRESSIONS_JOB, ds)
+    upstream.settled(context, names.INGEST_IMPRESSIONS_JOB, ds)
+    impressions = upstream.outputs_until(context, names.INGEST_IMPRESSIONS_JOB, ds)
     upstream.settled(context, names.ITEM_EMBEDDINGS_JOB, ds, encoder.space_id)
     snapshots = upstream.outputs_until(context, names.PUBLISH_JOB, ds, encoder.space_id)
     versions = _published_version(context, encoder.space_id, policy.known_at)
@@ -77,7 +78,7 @@ def _input_digest(context: Context, ds: date, encoder: Encoder, policy: JoinPoli
         encoder.digest,
         policy.allow_trained_after,
         str(policy.known_at),
-        impressions.output_digest,
+        sorted(impressions.items()),
         when,
         _availability(context, ds, encoder.space_id),
         upstream.items_digest(context, ds),
@@ -115,7 +116,7 @@ def _published_version(context: Context, space_id: str, known_at: datetime | Non
 
 
 def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Outcome:
-    impressions = context.tables.read_where(names.IMPRESSIONS, {"ds": ds})
+    impressions = impressions_of(context.tables.read(names.IMPRESSIONS), ds)
     staged = _staged(context, ds, encoder, policy, impressions)
     verdict = gate.check_ranking_features(
         context.spark,
@@ -124,7 +125,7 @@ def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Ou
         space_id=encoder.space_id,
         ds=ds,
         dimension=encoder.manifest.dim,
-        docs_dir=context.places.data_docs,
+        docs_dir=context.places.data_docs / "look_back" if policy.known_at else context.places.data_docs,
         allow_trained_after=policy.allow_trained_after,
     )
     refuse_blocked(verdict, names.RANKING_FEATURES, f"ds={ds}, space_id={encoder.space_id}")

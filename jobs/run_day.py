@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(args: RunDayArgs) -> int:
         days = args.days
-        context = context_of(args, "run-day", recompute=args.recompute)
+        context = context_of(args, "run-day", recompute=args.recompute, makes_root=True)
         encoders = active_encoders(context)
         rows = [row for ds in days for row in run_day(context, args.options(), ds, encoders)]
         return next((exit_code(row) for row in rows if not row.settled), names.EXIT_DONE)

@@ -119,7 +119,7 @@ def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:
     except JobError as error:
         log.error("%s %s: %s", stage.job, ds, error)
         durations = {"total": time.monotonic() - began}
-        final = row(error.status, input_digest=digest, reason=str(error), durations=durations, details=error.details)
+        final = row(error.status, input_digest=digest, reason=str(error), durations=durations, details=details_of(error))
     except Exception as error:
         final = row(names.FAILED, input_digest=digest, reason="".join(traceback.format_exception_only(error)).strip()[:2000])
         context.ledger.append(final)
@@ -129,6 +129,9 @@ def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:
     return final
 
 
+_EXIT = "exit_code"
+"""In a row's details, where its status alone does not say it: a usage error is a failure that no retry heals."""
+
 _EXIT_CODES = {
     names.DONE: names.EXIT_DONE,
     names.UNCHANGED: names.EXIT_DONE,
@@ -137,9 +140,14 @@ _EXIT_CODES = {
 }
 
 
+def details_of(error: JobError) -> dict[str, str]:
+    """Details of the final row of an attempt that ended with ``error``."""
+    return {**error.details, **({_EXIT: str(error.exit_code)} if error.exit_code == names.EXIT_USAGE else {})}
+
+
 def exit_code(row: LedgerRow) -> int:
     """The process exit code for a final ledger row."""
-    return _EXIT_CODES.get(row.status, names.EXIT_FAILED)
+    return _EXIT_CODES.get(row.status, int(row.details.get(_EXIT, names.EXIT_FAILED)))
 
 
 def run_days(context: Context, stages: Sequence[Stage], days: Sequence[date]) -> int:

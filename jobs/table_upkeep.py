@@ -27,8 +27,7 @@ def table_upkeep_stage() -> Stage:
 
 
 def _input_digest(context: Context, ds: date) -> str:
-    versions = {policy.table: context.tables.version(policy.table) for policy in UPKEEP if policy.table != names.RUN_LEDGER}
-    return digest_of(CODE_VERSION, [asdict(policy) for policy in UPKEEP], versions)
+    return digest_of(CODE_VERSION, [asdict(policy) for policy in UPKEEP], ds.isoformat())
 
 
 def _run(context: Context, ds: date, attempt: int) -> Outcome:
@@ -45,10 +44,11 @@ def _run(context: Context, ds: date, attempt: int) -> Outcome:
 
 
 def _expire(context: Context, policy: Upkeep, ds: date) -> int:
-    if policy.staged_by is None:
+    if not policy.staged_by:
         return 0
     staged = {row["run_id"] for row in context.tables.read(policy.table).select("run_id").distinct().collect()}
-    rows, published = context.ledger.all_rows(policy.staged_by), context.ledger.all_rows(names.PUBLISH_JOB)
+    rows = [row for job in policy.staged_by for row in context.ledger.all_rows(job)]
+    published = context.ledger.all_rows(names.PUBLISH_JOB)
     waiting = runs_waiting(rows, published) if policy.table == names.INTEREST_EMBEDDINGS_STAGED else set()
     runs = expired_runs(staged, rows, as_of(ds) - timedelta(days=policy.keep_runs_days)) - waiting
     context.tables.remove_runs(policy.table, runs)

@@ -4,21 +4,24 @@ Frames go through Spark. Rows that the driver itself holds (the ledger, encoder 
 its version) go through delta-rs: milliseconds where a Spark job takes a second, and a stage asks its ledger several times.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
-from typing import Any, Literal, cast, overload
+from typing import Any, cast, overload
 
 import deltalake
 import pyarrow as pa
 from delta.tables import DeltaTable
+from deltalake.exceptions import CommitFailedError
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from jobs.errors import JobError
+from jobs.errors import JobError, VersionGoneError
 from jobs.places import Places
 from schemas.contracts import CONTRACTS
+from schemas.upkeep import KEPT_DAYS
 
 Where = Mapping[str, date | str]
 """Columns and the values that rows must have there."""
@@ -37,13 +40,22 @@ class Tables:
         return deltalake.DeltaTable.is_deltatable(self._places.table(table))
 
     def read(self, table: str, *, version: int | None = None) -> DataFrame:
-        """All rows of ``table``, as of Delta ``version`` where one is given."""
+        """All rows of ``table``, as of Delta ``version`` where one is given.
+
+        Raises VersionGoneError where that version can be read no more (``schemas/upkeep.py`` says how long it can).
+        """
         if not self.exists(table):
             return self._spark.createDataFrame([], CONTRACTS[table].ddl)
         reader = self._spark.read.format("delta")
-        if version is not None:
-            reader = reader.option("versionAsOf", version)
-        return reader.load(self._places.table(table)).select(*CONTRACTS[table].names)
+        if version is None:
+            return reader.load(self._places.table(table)).select(*CONTRACTS[table].names)
+        try:
+            return reader.option("versionAsOf", version).load(self._places.table(table)).select(*CONTRACTS[table].names)
+        except AnalysisException as error:
+            raise VersionGoneError(
+                "VERSION_GONE", "an older version of the table can be read no more", table=table, partition=f"version {version}",
+                expected=f"a version of the last {KEPT_DAYS[table]} days", got=str(error).partition("\n")[0],
+            ) from error  # fmt: skip
 
     def read_where(self, table: str, where: Where, *, version: int | None = None) -> DataFrame:
         """The rows of ``table`` that equal ``where``."""
@@ -124,16 +136,21 @@ class Tables:
 
     def append_rows(self, rows: Sequence[Mapping[str, Any]], table: str) -> None:
         """Append rows that the driver holds, in one commit; a column that a row lacks is null. Times carry a zone."""
-        self._write_rows(rows, table, "append")
+        data, partition_by = _arrow_rows(rows, table), list(CONTRACTS[table].partition_by)
+        deltalake.write_deltalake(self._places.table(table), data, mode="append", partition_by=partition_by)
 
-    def replace_rows(self, rows: Sequence[Mapping[str, Any]], table: str) -> None:
-        """Replace all rows of a small table by rows that the driver holds, in one commit."""
-        self._write_rows(rows, table, "overwrite")
+    def change_rows(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], table: str) -> None:
+        """Replace all rows of a small table by what ``change`` makes of them, in one commit.
 
-    def _write_rows(self, rows: Sequence[Mapping[str, Any]], table: str, mode: Literal["append", "overwrite"]) -> None:
-        contract = CONTRACTS[table]
-        data = pa.Table.from_pylist([{name: _as_arrow(row.get(name)) for name in contract.names} for row in rows], _arrow_schema(table))
-        deltalake.write_deltalake(self._places.table(table), data, mode=mode, partition_by=list(contract.partition_by))
+        Raises JobError ROWS_MOVED, and writes nothing, where another writer came between.
+        """
+        read = deltalake.DeltaTable(self._places.table(table))
+        data = _arrow_rows(change(_as_records(read.to_pyarrow_table())), table)
+        try:
+            deltalake.write_deltalake(read, data, mode="overwrite")
+        except CommitFailedError as error:
+            hint = "run it again"
+            raise JobError("ROWS_MOVED", "another run changed the table meanwhile", table=table, got=error, hint=hint) from error
 
     def rows(self, table: str, filters: Sequence[tuple[str, str, Any]] = ()) -> list[dict[str, Any]]:
         """The rows of ``table`` that fulfil all ``filters`` (column, operator, value), on the driver: for small tables only.
@@ -142,9 +159,7 @@ class Tables:
         """
         if not self.exists(table):
             return []
-        found = deltalake.DeltaTable(self._places.table(table)).to_pyarrow_table(filters=list(filters) or None)
-        maps = [field.name for field in found.schema if pa.types.is_map(field.type)]
-        return [{**row, **{name: dict(row[name] or ()) for name in maps}} for row in found.to_pylist()]
+        return _as_records(deltalake.DeltaTable(self._places.table(table)).to_pyarrow_table(filters=list(filters) or None))
 
     def _writer(self, frame: DataFrame, table: str) -> Any:
         contract = CONTRACTS[table]
@@ -155,7 +170,11 @@ class Tables:
                 "CONTRACT_MISMATCH", "a frame does not fit its table", table=table, expected=wanted, got=got,
                 hint="a transform and schemas/contracts disagree: a fault of the code, not of the data",
             )  # fmt: skip
-        return frame.select(*contract.names).write.format("delta").partitionBy(*contract.partition_by)
+        writer = frame.select(*contract.names).write.format("delta").partitionBy(*contract.partition_by)
+        if table in KEPT_DAYS and not self.exists(table):  # properties of a table are set when it is made
+            kept = f"interval {KEPT_DAYS[table]} days"
+            writer = writer.option("delta.deletedFileRetentionDuration", kept)
+        return writer
 
     def _committed(self) -> int:
         return int(self._spark.conf.get(_COMMIT_VERSION) or -1)
@@ -170,6 +189,16 @@ def _literal(value: date | str) -> str:
         return f"DATE'{value.isoformat()}'"
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _as_records(rows: pa.Table) -> list[dict[str, Any]]:
+    maps = [field.name for field in rows.schema if pa.types.is_map(field.type)]
+    return [{**row, **{name: dict(row[name] or ()) for name in maps}} for row in rows.to_pylist()]
+
+
+def _arrow_rows(rows: Sequence[Mapping[str, Any]], table: str) -> pa.Table:
+    values = [{name: _as_arrow(row.get(name)) for name in CONTRACTS[table].names} for row in rows]
+    return pa.Table.from_pylist(values, _arrow_schema(table))
 
 
 def _arrow_schema(table: str) -> pa.Schema:

@@ -18,6 +18,7 @@ from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, encoders_of
+from jobs.errors import JobError, UsageError
 from jobs.stage import Context, Outcome, Stage, run_days
 from schemas import names
 from schemas.contracts import CONTRACTS
@@ -39,7 +40,9 @@ class TrainingShardsArgs(DayArgs):
 
 
 def training_shards_stage(encoder: Encoder, rows_per_shard: int = DEFAULT_ROWS_PER_SHARD) -> Stage:
-    """The stage for one encoder's space."""
+    """The stage for one encoder's space. Raises UsageError where a shard would hold no row."""
+    if rows_per_shard < 1:
+        raise UsageError("NO_ROWS", "a shard holds rows", column="--rows-per-shard", expected=">= 1", got=rows_per_shard)
     return Stage(
         job=names.TRAINING_SHARDS_JOB,
         space_id=encoder.space_id,
@@ -76,6 +79,11 @@ def write_shards(features: DataFrame, folder: Path, shards: int, facts: dict[str
     spread = features.repartition(shards, "user_id").sortWithinPartitions(*SORTED_BY)
     spread.write.option("compression", "zstd").parquet(f"file://{draft.absolute()}")
     files = [_renamed(path, number) for number, path in enumerate(sorted(draft.glob("part-*.parquet")))]
+    if sum(int(file["rows"]) for file in files) != facts["rows"]:
+        raise JobError(
+            "SHARDS_INCOMPLETE", "the shards do not hold every row", table=names.RANKING_FEATURES, expected=facts["rows"], got=files,
+            hint="executors write to the folder itself: on a cluster it must be one that every node mounts",
+        )  # fmt: skip
     for leftover in (*draft.glob("_*"), *draft.glob(".*.crc")):
         leftover.unlink()
     (draft / MANIFEST).write_text(json.dumps({**facts, "files": files}, indent=1) + "\n", encoding="utf-8")

@@ -21,12 +21,11 @@ def settled(context: Context, job: str, ds: date, space_id: str = "") -> LedgerR
 
 
 def outputs_until(context: Context, job: str, ds: date, space_id: str = "") -> dict[date, str]:
-    """What (job, space) left in its tables, by day <= ``ds``: the output digest of the newest attempt.
+    """What (job, space) left in its tables, by day <= ``ds``: the output digest of the newest attempt that may have written.
 
     One that did not settle stands for itself: it may have written before it broke, so what read its rows is stale once it is mended.
     """
-    rows = [row for row in context.ledger.rows(job, space_id, until=ds) if row.status != names.MISSING_INPUT]
-    newest = {row.ds: row for row in rows}
+    newest = context.ledger.standings(job, space_id, until=ds)
     return {day: (row.output_digest if row.settled else None) or f"{row.status} {row.run_id} {row.attempt}" for day, row in newest.items()}
 
 

@@ -102,7 +102,7 @@ def _fresh_days(context: Context, ds: date, n_max: int) -> list[date]:
         events = digest_of([pair for pair in event_outputs if pair[0] <= day])
         return _digest(n_max, events)
 
-    states = context.ledger.states(names.USER_HISTORIES_JOB, until=ds - timedelta(days=1))
+    states = context.ledger.standings(names.USER_HISTORIES_JOB, until=ds - timedelta(days=1))
     return [day for day, state in states.items() if state.settled and state.input_digest == expected(day)]
 
 

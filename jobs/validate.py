@@ -12,6 +12,7 @@ from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoders import Encoder, encoders_of
+from jobs.errors import InputMissingError, VersionGoneError
 from jobs.gate.verdict import refuse_blocked
 from jobs.ledger import LedgerRow
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -63,10 +64,24 @@ def _run(context: Context, ds: date, encoder: Encoder) -> Outcome:
 
 
 def staged_rows(context: Context, ds: date, space_id: str, staging: LedgerRow) -> DataFrame:
-    """Exactly the rows that the staging (or the verdict on it) names: its run, at its Delta version."""
+    """Exactly the rows that the staging (or the verdict on it) names: its run, at its Delta version.
+
+    Where that version can be read no more, its run as it is now: no other run writes there, and their number is checked.
+    Raises InputMissingError STAGING_EXPIRED: upkeep has removed them.
+    """
     where: Where = {"ds": ds, "space_id": space_id, "run_id": staging.details["staged_run_id"]}
-    version = staging.versions[names.INTEREST_EMBEDDINGS_STAGED]
-    return context.tables.read_where(names.INTEREST_EMBEDDINGS_STAGED, where, version=version)
+    now = context.tables.read_where(names.INTEREST_EMBEDDINGS_STAGED, where)
+    if now.isEmpty() and staging.counts.get("users", staging.counts.get("rows", 0)):
+        raise InputMissingError(
+            "STAGING_EXPIRED", "the staged rows of the day are gone", table=names.INTEREST_EMBEDDINGS_STAGED,
+            partition=f"ds={ds}, space_id={space_id}", expected=f"the rows of run {where['run_id']}", got="none",
+            hint=f"karma interest-embeddings --ds {ds} --recompute",
+        )  # fmt: skip
+    try:
+        version = staging.versions[names.INTEREST_EMBEDDINGS_STAGED]
+        return context.tables.read_where(names.INTEREST_EMBEDDINGS_STAGED, where, version=version)
+    except VersionGoneError:
+        return now
 
 
 def _previous(context: Context, ds: date, space_id: str) -> DataFrame | None:

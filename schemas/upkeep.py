@@ -15,15 +15,15 @@ class Upkeep:
 
     Attributes:
         compact: join small files. Not where a reader names an older version of the table: its files would go.
-        staged_by: the job whose runs stage rows here; its runs past ``keep_runs_days`` are removed.
+        staged_by: the jobs whose runs stage rows here; their runs past ``keep_runs_days`` are removed.
         keep_runs_days: a staging run is kept this long, and as long as its day waits to be published.
-        keep_versions_days: the files of older versions are kept this long.
+        keep_versions_days: older versions can be read this long, and their files are kept this long.
     """
 
     table: str
     reason: str
     compact: bool = True
-    staged_by: str | None = None
+    staged_by: tuple[str, ...] = ()
     keep_runs_days: int = 14
     keep_versions_days: int = 7
 
@@ -35,21 +35,27 @@ UPKEEP: tuple[Upkeep, ...] = (
     Upkeep(table=names.VISUAL_FEATURES, reason="an image is encoded once"),
     Upkeep(table=names.ITEM_EMBEDDINGS, reason="immutable vectors, a few new ones a day: small files gather"),
     Upkeep(table=names.USER_HISTORIES, reason="a later day builds on an earlier one"),
-    Upkeep(table=names.INTEREST_EMBEDDINGS, keep_versions_days=30, reason="--known-at reads versions as old as Delta's log, 30 days"),
+    Upkeep(
+        table=names.INTEREST_EMBEDDINGS, compact=False, keep_versions_days=30,
+        reason="--known-at reads versions as old as Delta's log, 30 days; a day is written whole, so its files are few",
+    ),
     Upkeep(table=names.RANKING_FEATURES, reason="a consumer may train on any day"),
     Upkeep(table=names.QUARANTINE, reason="what was refused stays to be looked at"),
     Upkeep(table=names.RUN_LEDGER, reason="several small commits a job: without compaction a look-up opens thousands of files"),
     Upkeep(table=names.ENCODER_VERSIONS, reason="a few rows"),
     Upkeep(
-        table=names.ITEM_EMBEDDINGS_STAGED, compact=False, staged_by=names.ITEM_EMBEDDINGS_JOB,
+        table=names.ITEM_EMBEDDINGS_STAGED, compact=False, staged_by=(names.ITEM_EMBEDDINGS_JOB,),
         reason="once gated, its rows are in item_embeddings",
     ),
     Upkeep(
-        table=names.INTEREST_EMBEDDINGS_STAGED, compact=False, staged_by=names.INTEREST_EMBEDDINGS_JOB, keep_versions_days=14,
+        table=names.INTEREST_EMBEDDINGS_STAGED, compact=False, staged_by=(names.INTEREST_EMBEDDINGS_JOB,), keep_versions_days=14,
         reason="a verdict names a version: it can be published as long as that run is kept",
     ),
     Upkeep(
-        table=names.RANKING_FEATURES_STAGED, compact=False, staged_by=names.RANKING_FEATURES_JOB,
+        table=names.RANKING_FEATURES_STAGED, compact=False, staged_by=(names.RANKING_FEATURES_JOB, names.LOOK_BACK_JOB),
         reason="look-backs (--known-at) are read from here for a while",
     ),
 )  # fmt: skip
+
+KEPT_DAYS: dict[str, int] = {policy.table: policy.keep_versions_days for policy in UPKEEP}
+"""Days for which an older version of a table can be read."""

@@ -172,3 +172,11 @@ def land_empty_day(context: Context, table: str, day: date) -> None:
     folder = Path(context.places.landing_partition(table, day.isoformat()))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / names.SUCCESS_MARKER).touch()
+
+
+def withdraw_empty_day(context: Context, table: str, day: date) -> None:
+    """Take back what ``land_empty_day`` made: the bulk has grown and covers ``day``. A partition with files stays."""
+    folder = Path(context.places.landing_partition(table, day.isoformat()))
+    if folder.is_dir() and [path.name for path in folder.iterdir()] == [names.SUCCESS_MARKER]:
+        (folder / names.SUCCESS_MARKER).unlink()
+        folder.rmdir()

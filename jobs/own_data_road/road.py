@@ -12,10 +12,11 @@ from jobs.digests import digest_of
 from jobs.encoders import Encoder, encoder_of
 from jobs.errors import InputMissingError, UsageError
 from jobs.ingest import IngestOptions
+from jobs.landing import BULK
 from jobs.ledger import LedgerRow
 from jobs.mapping import Mapping
 from jobs.own_data_road.derived_impressions import SEED, derived_impressions
-from jobs.own_data_road.landing import land_empty_day, land_files, land_frame, land_items
+from jobs.own_data_road.landing import land_empty_day, land_files, land_frame, land_items, withdraw_empty_day
 from jobs.own_data_road.leave_last_out import LeaveLastOut, leave_last_out_stage
 from jobs.own_data_road.targets import read_targets
 from jobs.publish import Publication
@@ -190,7 +191,9 @@ def _land_impressions(context: Context, plan: Plan, span: Span) -> None:
 def _land_empty_days(context: Context, span: Span) -> None:
     """The bulk is all there is: a published day that it does not cover is an empty day, and says so."""
     for table, job in ((names.ITEMS, names.INGEST_ITEMS_JOB), (names.IMPRESSIONS, names.INGEST_IMPRESSIONS_JOB)):
-        covered = context.ledger.states(job)
+        standing = context.ledger.standings(job)
         for day in span.published:
-            if day not in covered:
+            if day not in standing:
                 land_empty_day(context, table, day)
+            elif standing[day].details.get("load") == BULK:
+                withdraw_empty_day(context, table, day)

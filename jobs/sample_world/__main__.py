@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: SampleWorldArgs) -> int:
     config = args.config
-    context = context_of(args, "sample-world")
+    context = context_of(args, "sample-world", makes_root=True)
     report(generate_world(context.spark, context.places, config, replace=args.replace), Console(width=120))
     return names.EXIT_DONE
 

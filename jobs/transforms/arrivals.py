@@ -1,7 +1,7 @@
 """When a row may arrive: on its landing day within the allowed lateness, or, in a bulk load, on the day on which it happened."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from pyspark.sql import Column
@@ -47,15 +47,18 @@ class BulkArrival:
 
     Attributes:
         first, last: the declared days, both inclusive; None where the load did not declare any.
+        now: the job's clock; what happens later is from the future.
     """
 
     first: date | None
     last: date | None
+    now: datetime
 
     def day(self, time: Column) -> Column:
         return F.to_date(time)
 
     def refusals(self, time: Column) -> list[tuple[Column, str]]:
+        future = (time >= F.lit(self.now), reasons.FUTURE)
         if self.first is None or self.last is None:
-            return []
-        return [((F.to_date(time) < F.lit(self.first)) | (F.to_date(time) > F.lit(self.last)), reasons.OUT_OF_RANGE)]
+            return [future]
+        return [future, ((F.to_date(time) < F.lit(self.first)) | (F.to_date(time) > F.lit(self.last)), reasons.OUT_OF_RANGE)]

@@ -1,5 +1,7 @@
 """Impressions with the interest vector that was readable when they happened (P1), as rows of RANKING_FEATURES."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 from pyspark.sql import Column, DataFrame
@@ -11,6 +13,16 @@ from jobs.errors import SpaceMixError
 from jobs.transforms.temporal_join import point_in_time_join
 from schemas import names
 from schemas.contracts import CONTRACTS
+
+
+def impressions_of(impressions: DataFrame, ds: date) -> DataFrame:
+    """The impressions of ``ds`` (contract IMPRESSIONS) that no earlier day brought: as with events, the smallest ds wins."""
+    today = impressions.where(F.col("ds") == F.lit(ds))
+    oldest = today.agg(F.to_date(F.min("impression_time")).alias("ds")).collect()[0]["ds"]
+    if oldest is None or oldest >= ds:  # none arrives before it happened, so no earlier day can hold one of these
+        return today
+    earlier = impressions.where((F.col("ds") >= F.lit(oldest)) & (F.col("ds") < F.lit(ds)))
+    return today.join(earlier.select("request_id", "item_id"), ["request_id", "item_id"], "left_anti").select(*today.columns)
 
 
 def snapshots_of(interests: DataFrame) -> DataFrame:

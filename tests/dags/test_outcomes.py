@@ -38,6 +38,21 @@ def test_a_retry_is_for_what_a_retry_can_heal(said: dict[str, Any], at_once: boo
     assert isinstance(failed.value, AirflowFailException) == at_once
 
 
+def test_one_space_that_a_retry_heals_is_enough() -> None:
+    both = verdict(names.EXIT_GATE_BLOCKED, names.BLOCKED)
+    both["states"].append({**both["states"][0], "space_id": "other", "status": names.FAILED})
+    with pytest.raises(AirflowException) as failed:
+        settle(both, None, 0)
+    assert not isinstance(failed.value, AirflowFailException)
+
+
+def test_a_usage_error_inside_a_day_is_final() -> None:
+    said = verdict(names.EXIT_USAGE, names.FAILED)
+    said["states"][0]["details"] = {"exit_code": str(names.EXIT_USAGE)}
+    with pytest.raises(AirflowFailException):
+        settle(said, None, 0)
+
+
 def test_without_a_verdict_nothing_is_done() -> None:
     with pytest.raises(AirflowException, match="no verdict") as failed:
         settle(None, None, 0)

@@ -58,8 +58,9 @@ def test_a_refused_row_does_not_use_up_an_id(spark: SparkSession) -> None:
 
 
 def test_a_bulk_load_dates_each_row_by_its_own_utc_day(spark: SparkSession) -> None:
-    times = [datetime(2026, 3, 9, 23, 59, 59, 999999, tzinfo=UTC), datetime(2026, 3, 10, tzinfo=UTC), datetime(1999, 1, 1, tzinfo=UTC)]
-    arrival = BulkArrival(first=date(2026, 3, 9), last=date(2026, 3, 10))
+    midnight = datetime(2026, 3, 10, tzinfo=UTC)
+    times = [midnight - timedelta(microseconds=1), midnight, datetime(1999, 1, 1, tzinfo=UTC)]
+    arrival = BulkArrival(first=date(2026, 3, 9), last=date(2026, 3, 10), now=datetime(2026, 4, 1, tzinfo=UTC))
     found = judged(spark, [row("u1", time=time) for time in times], arrival)
     assert [(entry["ds"].isoformat(), entry["verdict"]) for entry in found] == [
         ("2026-03-09", None), ("2026-03-10", None), ("1999-01-01", "out_of_range")
@@ -67,8 +68,17 @@ def test_a_bulk_load_dates_each_row_by_its_own_utc_day(spark: SparkSession) -> N
 
 
 def test_one_id_on_two_days_of_a_bulk_load_is_left_to_the_readers(spark: SparkSession) -> None:
-    found = judged(spark, [row("u1", id="e"), row("u1", id="e", time=TIME + timedelta(days=1))], BulkArrival(first=None, last=None))
+    found = judged(spark, [row("u1", id="e"), row("u1", id="e", time=TIME + timedelta(days=1))], anytime(datetime(2026, 4, 1, tzinfo=UTC)))
     assert [entry["verdict"] for entry in found] == [None, None]
+
+
+def anytime(now: datetime) -> BulkArrival:
+    return BulkArrival(first=None, last=None, now=now)
+
+
+def test_what_a_bulk_load_cannot_know_yet_is_from_the_future(spark: SparkSession) -> None:
+    found = judged(spark, [row("u1"), row("u2", time=TIME - timedelta(microseconds=1))], anytime(TIME))
+    assert [entry["verdict"] for entry in found] == ["future", None]
 
 
 _ROW = st.tuples(st.sampled_from(["u1", "u2"]), st.sampled_from(["i1", None]), st.sampled_from(["q", None]))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs import ingest_events
-from jobs.bulk_load import bulk_load
+from jobs.bulk_load import bulk_exit_code, bulk_load
 from jobs.digests import frame_digest
 from jobs.ingest import IngestOptions
 from jobs.landing_images import read_images
@@ -68,6 +68,19 @@ def test_a_shrunken_load_withdraws_its_days_and_spares_the_others(warehouse: War
     rows = bulk_load(warehouse.context, names.EVENTS, BULK)
     assert {(row.ds, row.counts["written"]) for row in rows} == {(FIRST + timedelta(days=n), int(n == 2)) for n in range(5)}
     assert {row["ds"] for row in warehouse.rows(names.EVENTS)} == {FIRST + timedelta(days=2), DAY}
+
+
+def test_a_load_does_not_replace_days_that_landed_by_themselves(warehouse: Warehouse) -> None:
+    warehouse.land(names.EVENTS, [event(64)], ds=DAY)
+    warehouse.ingest(names.EVENTS, DAY)
+    warehouse.land(names.EVENTS, [event(0), event(64, "u2")], ds=None)
+    (refused,) = bulk_load(warehouse.context, names.EVENTS, BULK)
+    assert bulk_exit_code([refused]) == names.EXIT_USAGE
+    assert "LANDED_DAYS" in str(refused.reason)
+    assert [row["user_id"] for row in warehouse.rows(names.EVENTS)] == [event(64)["user_id"]]
+    assert warehouse.ingest(names.EVENTS, DAY).status == names.UNCHANGED
+    bulk_load(replace(warehouse.context, recompute=True), names.EVENTS, BULK)
+    assert sorted(row["user_id"] for row in warehouse.rows(names.EVENTS)) == sorted([event(0)["user_id"], "u2"])
 
 
 def test_a_load_that_broke_leaves_no_day_open_after_the_next(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

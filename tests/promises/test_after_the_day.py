@@ -4,15 +4,18 @@ import importlib
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 
 from jobs.encoders import active_encoders
+from jobs.errors import JobError, VersionGoneError
 from jobs.training_shards import SORTED_BY
 from schemas import names
-from tests.promises.world import World, day
+from schemas.upkeep import KEPT_DAYS
+from tests.promises.world import World, base_events, day, moment, shown
 from tests.tiny import tiny_encoder
 
 
@@ -73,7 +76,12 @@ def test_upkeep_changes_no_published_row(world: World) -> None:
     assert world.snapshot(3)
 
 
-def test_upkeep_keeps_what_waits_to_be_published(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def staged_now(world: World) -> set[str]:
+    """Days whose staged rows can be read at the newest version."""
+    return {str(row["ds"]) for row in world.context().tables.read(names.INTEREST_EMBEDDINGS_STAGED).select("ds").distinct().collect()}
+
+
+def test_upkeep_keeps_what_waits_to_be_published(world: World) -> None:
     where = ["--root", str(world.root), "--ds", day(3).isoformat()]
     for job in (
         names.INGEST_EVENTS_JOB, names.INGEST_ITEMS_JOB, names.VISUAL_FEATURES_JOB, names.ITEM_EMBEDDINGS_JOB, names.USER_HISTORIES_JOB,
@@ -82,8 +90,14 @@ def test_upkeep_keeps_what_waits_to_be_published(world: World, monkeypatch: pyte
         assert run(job, *where) == names.EXIT_DONE
     far = (day(0) + timedelta(days=3650)).isoformat()
     assert run(names.TABLE_UPKEEP_JOB, "--root", str(world.root), "--ds", far) == names.EXIT_DONE
-    assert run(names.PUBLISH_JOB, *where) == names.EXIT_DONE
-    assert world.snapshot(3)
+    assert staged_now(world) == {day(3).isoformat()}
+    # The published day can be published in another way though what it was staged from is gone; the waiting one can still be published.
+    assert run(names.PUBLISH_JOB, "--root", str(world.root), "--ds", day(1).isoformat(), "--publication", "simulated") == names.EXIT_DONE
+    assert run(names.PUBLISH_JOB, *where, "--publication", "live") == names.EXIT_DONE
+    assert run(names.PUBLISH_JOB, *where, "--publication", "simulated") == names.EXIT_DONE
+    assert {row["publication"] for row in world.snapshot(3).values()} == {names.LIVE}
+    assert world.context().ledger.state(names.PUBLISH_JOB, day(3), world.encoder.space_id).status == names.UNCHANGED
+    assert run(names.VALIDATE_JOB, "--root", str(world.root), "--ds", day(1).isoformat(), "--recompute") == names.EXIT_INPUT_MISSING
 
 
 def test_upkeep_joins_the_ledgers_many_files(world: World) -> None:
@@ -111,6 +125,65 @@ def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsy
     later = {row["version"]: row for row in world.context().tables.rows(names.ENCODER_VERSIONS)}
     assert later["heir"]["promoted_at"] == rows["heir"]["promoted_at"]
     assert heir.space_id in world.context().ledger.spaces()
+
+
+def test_a_retired_encoder_is_produced_no_more(world: World) -> None:
+    world.add_encoder(tiny_encoder(world.root / "encoders", "heir", seed=2))
+    where = ["--root", str(world.root)]
+    assert run(names.RETIRE_JOB, *where, "--encoder", "tiny") == names.EXIT_USAGE  # the champion
+    assert run(names.RETIRE_JOB, *where, "--encoder", "none") == names.EXIT_INPUT_MISSING
+    assert run(names.RETIRE_JOB, *where, "--encoder", "heir") == names.EXIT_DONE
+    assert [encoder.version for encoder in active_encoders(world.context())] == ["tiny"]
+
+
+def test_a_registration_beside_a_promotion_is_not_lost(world: World) -> None:
+    tables = world.context().tables
+
+    def slowly(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        tables.append_rows([{**rows[0], "version": "meanwhile", "alias": None}], names.ENCODER_VERSIONS)
+        return rows
+
+    with pytest.raises(JobError, match="ROWS_MOVED"):
+        tables.change_rows(slowly, names.ENCODER_VERSIONS)
+    assert {row["version"] for row in tables.rows(names.ENCODER_VERSIONS)} == {"tiny", "meanwhile"}
+
+
+def test_a_look_back_reads_what_was_published_then_and_changes_no_state(world: World) -> None:
+    where = ["--root", str(world.root), "--ds", day(1).isoformat()]
+    before = world.features(1)
+    space = world.encoder.space_id
+    (row,) = [row for row in world.context().ledger.rows(names.PUBLISH_JOB, space) if row.ds == day(0) and row.status == names.DONE]
+    known_at = (row.at + timedelta(microseconds=1)).isoformat()
+    world.land(names.EVENTS, 0, base_events(0)[:-1])  # day 0 as it is known now lacks an event
+    world.run(0)
+    assert run(names.RANKING_FEATURES_JOB, *where, "--known-at", known_at) == names.EXIT_DONE
+    looked = world.context().ledger.state(names.LOOK_BACK_JOB, day(1), space)
+    staged = {"ds": day(1), "space_id": space, "run_id": looked.details["staged_run_id"]}
+    rows = {row["request_id"]: row.asDict() for row in world.context().tables.read_where(names.RANKING_FEATURES_STAGED, staged).collect()}
+    assert {key: row["interest_embedding"] for key, row in rows.items()} == {key: row["interest_embedding"] for key, row in before.items()}
+    assert world.features(1) == before
+    assert world.context().ledger.state(names.RANKING_FEATURES_JOB, day(1), space).run_id != looked.run_id
+    assert run(names.RANKING_FEATURES_JOB, *where, "--known-at", "2020-01-01") == names.EXIT_INPUT_MISSING
+
+
+def test_versions_stay_readable_as_long_as_upkeep_says(world: World) -> None:
+    def kept(table: str) -> str:
+        properties = DeltaTable.forPath(world.spark, f"{world.root}/warehouse/{table}").detail().collect()[0]["properties"]
+        return str(properties["delta.deletedFileRetentionDuration"])
+
+    assert kept(names.INTEREST_EMBEDDINGS) == f"interval {KEPT_DAYS[names.INTEREST_EMBEDDINGS]} days"
+    with pytest.raises(VersionGoneError, match="VERSION_GONE"):
+        world.context().tables.read(names.INTEREST_EMBEDDINGS, version=10_000)
+
+
+def test_an_impression_that_comes_again_the_next_day_stays_one(world: World) -> None:
+    again = shown("q2-u00", "u00", "i00", moment(2, hour=18))
+    new = shown("q3-u00", "u00", "i00", moment(3, hour=18))
+    world.land(names.IMPRESSIONS, 3, [again, new])
+    for offset in (3, 2):  # in any order
+        world.run(offset, join=True)
+    assert "q2-u00" in world.features(2)
+    assert list(world.features(3)) == ["q3-u00"]
 
 
 def test_a_job_without_an_encoder_works_in_every_active_space(world: World) -> None:

@@ -32,6 +32,13 @@ def test_it_is_refused(
     assert code in caplog.text
 
 
+@pytest.mark.parametrize(("root", "code"), [("{tmp}/mistyped", "NO_ROOT"), ("s3a://bucket/root", "NOT_A_ROOT")])
+def test_a_root_that_is_none(root: str, code: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=code):
+        context_of(RootArgs(root=root.format(tmp=tmp_path)), "test")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "root").write_text("")
     with pytest.raises(UsageError, match="NOT_A_ROOT"):
