@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 AIRFLOW_BIN := $(AIRFLOW_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup airflow airflow-stop airflow-test airflow-setup demo test check format own-data own-data-inputs bench lock clean distclean
+.PHONY: help setup airflow cluster-test airflow-stop airflow-test airflow-setup demo test check format own-data own-data-inputs bench lock clean distclean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ airflow-stop: ## end it, and every process that it started
 airflow-test: airflow-setup ## the tests of the DAGs, then a real scheduler driven by a test: at most 15 minutes (ARGS="-k tick")
 	@AIRFLOW_HOME="$(CURDIR)/var/airflow-test/parsing" AIRFLOW__CORE__LOAD_EXAMPLES=False PYTHONPATH="$(CURDIR)" \
 	$(AIRFLOW_BIN)/python -m pytest --confcutdir=tests/dags tests/dags tests/scheduler $(ARGS)
+
+cluster-test: setup ## the daily job on a standalone master and two workers, against the same on one machine: about 5 minutes
+	@$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 airflow-setup:
 	@sh scripts/setup.sh airflow

@@ -12,6 +12,7 @@ import deltalake
 import pyarrow as pa
 from delta.tables import DeltaTable
 from deltalake.exceptions import CommitFailedError
+from pyarrow.parquet import filters_to_expression
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -35,6 +36,7 @@ class Tables:
     def __init__(self, spark: SparkSession, places: Places) -> None:
         self._spark = spark
         self._places = places
+        self._held: dict[str, tuple[int, pa.Table]] = {}
 
     def exists(self, table: str) -> bool:
         return deltalake.DeltaTable.is_deltatable(self._places.table(table))
@@ -159,7 +161,15 @@ class Tables:
         """
         if not self.exists(table):
             return []
-        return _as_records(deltalake.DeltaTable(self._places.table(table)).to_pyarrow_table(filters=list(filters) or None))
+        held = self._rows_held(deltalake.DeltaTable(self._places.table(table)), table)
+        return _as_records(held.filter(filters_to_expression(list(filters))) if filters else held)
+
+    def _rows_held(self, table: deltalake.DeltaTable, name: str) -> pa.Table:
+        """All rows of ``table``, read once a version: a stage asks its ledger a dozen times, and writes to it twice."""
+        version = table.version()
+        if self._held.get(name, (-1, None))[0] != version:
+            self._held[name] = (version, table.to_pyarrow_table())
+        return self._held[name][1]
 
     def _writer(self, frame: DataFrame, table: str) -> Any:
         contract = CONTRACTS[table]

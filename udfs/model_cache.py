@@ -4,6 +4,9 @@ Spark keeps a worker alive over many tasks, but unpickles a UDF for each: what a
 What a module holds stays, so the cache lives here and the UDFs reach it by import.
 """
 
+import logging
+import os
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +19,11 @@ from karma.vision import VisionEncoder, load_vision_encoder
 from udfs.item_vectors import ItemVectorsFile
 from udfs.shipping import ShippedFile
 
+log = logging.getLogger("karma.worker")
+log.setLevel(logging.INFO)
+if not logging.getLogger().handlers:  # a Python worker has no main of ours that would say where messages go
+    log.addHandler(logging.StreamHandler())
+
 Loader = Callable[[Path, str], Any]
 """From a path on this node and the digest it must have: checks first, loads then. A function of a module, never a lambda: it is
 part of the cache's key, and only an imported function is the same object in the next task."""
@@ -27,7 +35,10 @@ def load_once(load: Loader, shipped: ShippedFile) -> Any:
 
     The cache is small because every entry may be a model: a worker serves few encoders at a time.
     """
-    return load(shipped.path(), shipped.digest)
+    began = time.monotonic()
+    loaded = load(shipped.path(), shipped.digest)
+    log.info("%s is loaded in process %d after %.1f s", shipped.name, os.getpid(), time.monotonic() - began)
+    return loaded
 
 
 @lru_cache(maxsize=2)

@@ -2,12 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,15 +16,7 @@ from jobs.places import Places
 from jobs.session import FEW_ROWS, build_session
 from jobs.stage import Context, utc_now
 from schemas import names
-
-# What may differ between two ways to the same rows: clocks, run ids, publication; and where a vector was computed (P5b).
-ASIDE = {"run_id", "created_at", "available_at", "publication", "encoded_ds", "embedding", "interest_embedding"}
-VECTORS = ("embedding", "interest_embedding")
-KEYS = {
-    names.ITEM_EMBEDDINGS: ["content_hash", "space_id"],
-    names.INTEREST_EMBEDDINGS: ["user_id", "ds", "space_id"],
-    names.RANKING_FEATURES: ["request_id", "item_id", "space_id"],
-}
+from tests.published_rows import differences
 
 
 def table(root: Path, name: str) -> pl.DataFrame:
@@ -79,44 +69,12 @@ def _resized(line: str, file: Path, before: int) -> str:
     return line.replace(f'"size":{before}', f'"size":{file.stat().st_size}') if file.name in line and '"add"' in line else line
 
 
-def differences(root: Path, other: Path) -> list[str]:
-    """In words, where the published tables of two worlds differ."""
-    return [line for name, keys in KEYS.items() for line in _differing(table(root, name).sort(keys), table(other, name).sort(keys), name)]
-
-
-def _differing(one: pl.DataFrame, two: pl.DataFrame, name: str) -> Iterator[str]:
-    if one.is_empty() or one.height != two.height:
-        yield f"{name}: {one.height} and {two.height} rows"
-        return
-    for column in one.columns:
-        if column in VECTORS:
-            worst = _worst_cosine(one[column], two[column])
-            if worst < 0.99999:
-                yield f"{name}.{column}: cosine {worst}"
-        elif column == "candidate_cosine":
-            apart = (one[column] - two[column]).abs().max()
-            if (apart is not None and apart > 1e-4) or not one[column].is_null().equals(two[column].is_null()):
-                yield f"{name}.{column}: {apart} apart"
-        elif column not in ASIDE and not one[column].equals(two[column]):
-            yield f"{name}.{column}: {(one[column].ne_missing(two[column])).sum()} of {one.height} values"
-
-
-def _worst_cosine(one: pl.Series, two: pl.Series) -> float:
-    if not one.is_null().equals(two.is_null()):
-        return -1.0
-    if one.drop_nulls().is_empty():
-        return 1.0
-    vectors = [np.stack([np.asarray(vector, dtype=np.float64) for vector in series.drop_nulls().to_list()]) for series in (one, two)]
-    unit = [matrix / np.linalg.norm(matrix, axis=1, keepdims=True) for matrix in vectors]
-    return float((unit[0] * unit[1]).sum(axis=1).min())
-
-
 COMMANDS: dict[str, Any] = {
     "ledger": lambda root: ledger(Path(root)),
     "published": lambda root: published(Path(root)),
     "stage": lambda root, ds: stage(Path(root), date.fromisoformat(ds)),
     "spoil": lambda root, ds: spoil(Path(root), date.fromisoformat(ds)),
-    "differences": lambda root, other: differences(Path(root), Path(other)),
+    "differences": lambda root, other: differences(Path(root) / "warehouse", Path(other) / "warehouse"),
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""A real standalone cluster on this machine, driven by a test: ``make cluster-test``."""
