@@ -40,6 +40,9 @@ FEW_ROWS: dict[str, str] = {
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
+    # Else every column expression tells the JVM the line it was written in: a tenth of a day's time (docs/experiments.md).
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.sql.dataFrameQueryContext.enabled": "false",
 }
 
 _LOG4J = Path(__file__).with_name("log4j2.properties")

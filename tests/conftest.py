@@ -31,10 +31,6 @@ settings.register_profile("ci", settings.get_profile("local"), derandomize=True,
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: "test_spark_submit" not in item.nodeid)  # ten submissions: started last, they would run alone for minutes
-
-
 @pytest.fixture(scope="session")
 def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
     """Owns the JVM; tests take ``spark``. Imported here, so that tests without Spark start at once."""
