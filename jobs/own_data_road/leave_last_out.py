@@ -13,7 +13,7 @@ from jobs import upstream
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import open_encoder
 from jobs.errors import JobError
-from jobs.own_data_road.figures import leave_last_out_figures
+from jobs.held_out_figures import held_out_figures
 from jobs.stage import Context, Outcome, Stage
 from jobs.train_encoder import write_training_data
 from jobs.transforms.days import as_of
@@ -83,7 +83,7 @@ def _run(context: Context, ds: date, plan: LeaveLastOut) -> Outcome:
     folder = train(held_out_config(plan.config), data, out=context.places.encoders, state=context.places.training)
     encoder = open_encoder(folder)
     targets = {row["user_id"]: row["item_id"] for row in plan.targets.select("user_id", "item_id").toLocalIterator()}
-    figures = leave_last_out_figures(data, folder, encoder.digest, targets, mask_seen=not plan.baskets)
+    figures = held_out_figures(data, folder, encoder.digest, targets, mask_seen=not plan.baskets)
     details = {"version": encoder.version, "space_id": encoder.space_id, "figures": json.dumps(figures)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": len(targets)}, details=details)
 

@@ -17,7 +17,7 @@ from karma.evaluation.evaluate import Catalogue, History, evaluate_targets
 from karma.evaluation.ranks import CUTOFFS, hit_rate
 from karma.text import render_item
 
-log = logging.getLogger("karma.own_data")
+log = logging.getLogger("karma.figures")
 
 Ranks = npt.NDArray[np.int64]
 
@@ -27,7 +27,7 @@ JUDGED_AT = 50
 BOOTSTRAP_SEED = 0
 
 
-def leave_last_out_figures(data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool) -> dict[str, Any]:
+def held_out_figures(data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool) -> dict[str, Any]:
     """HR@K of the encoder and the baselines on exactly these targets.
 
     Args:
@@ -43,7 +43,7 @@ def leave_last_out_figures(data: Path, artefact: Path, digest: str, targets: Map
     histories = read_histories(data)
     place = {item: row for row, item in enumerate(catalogue.item_ids)}
     users = [user for user, item in sorted(targets.items()) if item in place and user in histories]
-    log.info("leave-last-out: %d of %d targets are ranked among %d items", len(users), len(targets), len(place))
+    log.info("%d of %d targets are ranked among %d items", len(users), len(targets), len(place))
     encoder = load_encoder(artefact, digest)
     found = evaluate_targets(encoder, catalogue, [histories[user] for user in users], [targets[user] for user in users], mask_seen)
     held_out = _held_out(catalogue, place, histories, {user: targets[user] for user in users}, mask_seen=mask_seen)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from jobs.own_data_road.figures import leave_last_out_figures
+from jobs.held_out_figures import held_out_figures
 from karma.artefact import artefact_digest
 from tests.tiny import tiny_encoder
 
@@ -40,7 +40,7 @@ def data(tmp_path: Path) -> Path:
 
 def _figures(data: Path, *, mask_seen: bool) -> dict[str, Any]:
     encoder = tiny_encoder(data.parent / "encoders", "tiny")
-    return leave_last_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=mask_seen)
+    return held_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=mask_seen)
 
 
 def test_popularity_by_hand_with_seen_items_masked(data: Path) -> None:
