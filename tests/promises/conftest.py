@@ -24,6 +24,7 @@ def world(_base: Path, spark: SparkSession, tmp_path: Path) -> World:
     return World(spark, tmp_path / "world")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process takes all of this folder, so that the base world is built once; it starts with it, since it is half of the work."""
     for item in items:
