@@ -22,11 +22,3 @@ def world(_base: Path, spark: SparkSession, tmp_path: Path) -> World:
     """Days 0 to 2 published, day 3 landed."""
     shutil.copytree(_base, tmp_path / "world")
     return World(spark, tmp_path / "world")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process takes all of this folder, so that the base world is built once; it starts with it, since it is half of the work."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("promises"))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
