@@ -13,23 +13,26 @@ from dags.settings import SETTINGS
 from dags.spark_job import SparkJob
 from schemas import names
 
-LABEL_WINDOW = Param(28, type="integer", minimum=0, description="Days of labels that the new space must be joinable to at once.")
+LABEL_WINDOW = Param(28, type="integer", minimum=1, description="Days of labels that the new space must be joinable to at once.")
 VISION = Param("efficientnet-lite0", type="string", description="Vision encoder whose features the item tower reads.")
 
 TRAINED_UNTIL = "{{ macros.ds_add(params.day or partition_key or ds, -params.label_window_days) }}"
+UNTIL = ("--trained-until", TRAINED_UNTIL, "--vision", "{{ params.vision }}")
 TRAINED = "ti.xcom_pull(task_ids='train-encoder')['states'][-1]['details']"
+ENCODER = ("--encoder", f"{{{{ {TRAINED}['version'] }}}}")
 BODY = f"""Encoder **{{{{ {TRAINED}['version'] }}}}**, space {{{{ {TRAINED}['space_id'] }}}}, was trained until {TRAINED_UNTIL}.
+On what users took first in the label window: `{{{{ ti.xcom_pull(task_ids='evaluate-encoder')['states'][-1]['details']['figures'] }}}}`
 Approve: it becomes champion, and its usable window is printed. Reject: it stays active, and the champion stays."""
 
 with DAG("karma_training", doc_md=__doc__, **flow(WEEKLY, label_window_days=LABEL_WINDOW, vision=VISION)):
+    examples = SparkJob(job=names.TRAINING_EXAMPLES_JOB, args=UNTIL)
     train = SparkJob(
-        job=names.TRAIN_ENCODER_JOB,
-        args=("--trained-until", TRAINED_UNTIL, "--config", SETTINGS.training_config, "--vision", "{{ params.vision }}"),
-        execution_timeout=timedelta(hours=24),
+        job=names.TRAIN_ENCODER_JOB, args=(*UNTIL, "--config", SETTINGS.training_config), execution_timeout=timedelta(hours=24)
     )
+    evaluate = SparkJob(job=names.EVALUATE_JOB, args=(*ENCODER, "--window-days", "{{ params.label_window_days }}"))
     confirm = ApprovalOperator(
         task_id="confirm-promotion", subject="Make the new encoder champion?", body=BODY, pool="default_pool", execution_timeout=None
     )
-    promote = SparkJob(job=names.PROMOTE_JOB, args=("--encoder", f"{{{{ {TRAINED}['version'] }}}}"))
+    promote = SparkJob(job=names.PROMOTE_JOB, args=ENCODER)
 
-    train >> confirm >> promote
+    examples >> train >> evaluate >> confirm >> promote

@@ -20,6 +20,7 @@ from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.train_encoder import write_training_data
 from jobs.transforms.histories import distinct_events
 from jobs.transforms.training import last_day_before
+from jobs.visual_features import DEFAULT_VISION
 from schemas import names
 
 CODE_VERSION = "1"
@@ -66,14 +67,14 @@ def last_day(encoder: Encoder, window_days: int) -> date:
 
 def _run(context: Context, encoder: Encoder, window_days: int) -> Outcome:
     """Histories and catalogue are those of the training data; items may be taken again, so none is masked."""
-    vision = encoder.manifest.vision_spec
-    data, _ = write_training_data(context, trained_until=encoder.trained_until, vision=vision or None)
+    vision = encoder.manifest.vision_spec or DEFAULT_VISION
+    data, _ = write_training_data(context, trained_until=encoder.trained_until, vision=vision)
     rows = first_taken(context.tables.read(names.EVENTS), encoder, window_days).toLocalIterator()
     targets = {row["user_id"]: row["item_id"] for row in rows}
     if not targets:
         raise InputMissingError(
-            "NO_TARGETS", "nobody took an item in the days after trained_until", table=names.EVENTS, expected=f"events from {encoder.trained_until}",
-            got="none", hint="events of these days have to be ingested first",
+            "NO_TARGETS", "nobody took an item in the days after trained_until", table=names.EVENTS,
+            expected=f"events from {encoder.trained_until} on", got="none", hint="events of these days have to be ingested first",
         )  # fmt: skip
     figures = held_out_figures(data, encoder.folder, encoder.digest, targets, mask_seen=False)
     details = {"version": encoder.version, "figures": json.dumps(figures)}

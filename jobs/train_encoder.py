@@ -108,6 +108,11 @@ def configuration(path: Path) -> Path:
     return path
 
 
+def read_digest(context: Context, ds: date) -> list[list[tuple[date, str]]]:
+    """What the training data of days up to ``ds`` are made from, for an input digest."""
+    return [sorted(upstream.outputs_until(context, job, ds).items()) for job in _READS]
+
+
 def _lost_artefacts(context: Context) -> list[str]:
     """Registered versions whose folder is gone: training makes them anew."""
     registered = [str(row["version"]) for row in context.tables.rows(names.ENCODER_VERSIONS)]
@@ -123,7 +128,7 @@ def train_stage(config: Path, trained_until: datetime, vision: str) -> Stage:
         return Outcome(output_digest=encoder.digest, details=details)
 
     def input_digest(context: Context, ds: date) -> str:
-        read = [sorted(upstream.outputs_until(context, job, ds).items()) for job in _READS]
+        read = read_digest(context, ds)
         return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, read, _lost_artefacts(context))
 
     return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)

@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.console import Console
 
+from jobs.held_out_figures import JUDGED_AT
 from jobs.landing import BULK
 from jobs.landing_images import LANDING
 from jobs.ledger import LedgerRow
-from jobs.held_out_figures import JUDGED_AT
 from jobs.showing.printing import print_carried, print_days, print_gates, print_tables, table_of
 from jobs.stage import Context
 from karma.evaluation.ranks import CUTOFFS

@@ -35,7 +35,7 @@ def test_no_template_is_left_in_them(dags: dict[str, DAG]) -> None:
 
 def test_a_run_that_knows_no_day_fails_before_its_job_starts(dags: dict[str, DAG]) -> None:
     for dag, task_id in spark_jobs(dags):
-        if task_id != names.PROMOTE_JOB:  # works on an encoder, not on a day
+        if task_id not in (names.PROMOTE_JOB, names.EVALUATE_JOB):  # work on an encoder, not on a day
             with pytest.raises(UndefinedError, match="'ds' is undefined"):
                 rendered(dag, task_id, "application_args")
 
@@ -74,13 +74,18 @@ def test_settled_days_are_run_again_where_asked(dags: dict[str, DAG], asked: boo
 
 
 def test_training_leaves_the_label_window_out(dags: dict[str, DAG]) -> None:
-    words = rendered(dags["karma_training"], names.TRAIN_ENCODER_JOB, "application_args", partition_key="2026-11-30")
-    assert words[words.index("--trained-until") + 1] == "2026-11-02"
+    for job in (names.TRAINING_EXAMPLES_JOB, names.TRAIN_ENCODER_JOB):
+        words = rendered(dags["karma_training"], job, "application_args", partition_key="2026-11-30")
+        assert words[words.index("--trained-until") + 1] == "2026-11-02"
+    words = rendered(dags["karma_training"], names.EVALUATE_JOB, "application_args", partition_key="2026-11-30")
+    assert words[words.index("--window-days") + 1] == "28"
 
 
 def test_what_is_promoted_is_what_was_trained(dags: dict[str, DAG]) -> None:
-    words = rendered(dags["karma_training"], names.PROMOTE_JOB, "application_args", partition_key="2026-11-30")
-    assert words[words.index("--encoder") + 1] == "karma-7"
+    for job in (names.EVALUATE_JOB, names.PROMOTE_JOB):
+        words = rendered(dags["karma_training"], job, "application_args", partition_key="2026-11-30")
+        assert words[words.index("--encoder") + 1] == "karma-7"
     body = rendered(dags["karma_training"], "confirm-promotion", "body", partition_key="2026-11-30")
     assert "karma-7" in body
     assert "2026-11-02" in body
+    assert '"HR@50": 0.3' in body

@@ -71,7 +71,9 @@ def test_a_published_partition_starts_the_join(dags: dict[str, DAG]) -> None:
 
 def test_training_ends_with_what_a_person_confirmed(dags: dict[str, DAG]) -> None:
     assert edges(dags["karma_training"]) == {
-        names.TRAIN_ENCODER_JOB: [],
-        "confirm-promotion": [names.TRAIN_ENCODER_JOB],
+        names.TRAINING_EXAMPLES_JOB: [],
+        names.TRAIN_ENCODER_JOB: [names.TRAINING_EXAMPLES_JOB],
+        names.EVALUATE_JOB: [names.TRAIN_ENCODER_JOB],
+        "confirm-promotion": [names.EVALUATE_JOB],
         names.PROMOTE_JOB: ["confirm-promotion"],
     }

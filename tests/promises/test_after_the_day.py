@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 
-from jobs.encoders import active_encoders
+from jobs.encoders import active_encoders, open_encoder
 from jobs.errors import JobError, VersionGoneError
+from jobs.evaluate_encoder import first_taken
 from jobs.training_shards import SORTED_BY
 from schemas import names
+from schemas.contracts import CONTRACTS
 from schemas.upkeep import KEPT_DAYS
-from tests.promises.world import World, base_events, day, moment, shown
+from tests.promises.world import ITEMS, World, base_events, click, day, moment, shown
 from tests.tiny import tiny_encoder
 
 
@@ -125,6 +127,38 @@ def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsy
     later = {row["version"]: row for row in world.context().tables.rows(names.ENCODER_VERSIONS)}
     assert later["heir"]["promoted_at"] == rows["heir"]["promoted_at"]
     assert heir.space_id in world.context().ledger.spaces()
+
+
+def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--root", str(world.root)]
+    later = world.add_encoder(tiny_encoder(world.root / "encoders", "later", seed=4, trained_until=f"{day(1)}T00:00:00+00:00"))
+    assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2") == names.EXIT_DONE
+    row = world.context().ledger.state(names.EVALUATE_JOB, day(2), later.space_id)
+    takers = {event["user_id"] for offset in (1, 2) for event in base_events(offset)}
+    figures = json.loads(row.details["figures"])
+    assert (figures["n"], figures["corpus"]) == (len(takers), len(ITEMS))
+    assert 0 <= figures["encoder"]["HR@10"] <= 1
+    assert "popularity" in capsys.readouterr().out
+    assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "0") == names.EXIT_USAGE
+    folders = set((world.root / "training" / "data").iterdir())
+    assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", day(1).isoformat()) == names.EXIT_DONE
+    assert set((world.root / "training" / "data").iterdir()) == folders  # what the evaluation had read
+
+
+def test_the_first_item_after_training_is_the_target(world: World) -> None:
+    encoder = open_encoder(tiny_encoder(world.root / "encoders", "at_noon", trained_until=moment(5).isoformat()))
+    instant = timedelta(microseconds=1)
+    rows = [
+        click("before", "u1", "i00", moment(5) - instant),
+        click("b", "u1", "i02", moment(5)),
+        click("a", "u1", "i01", moment(5)),
+        click("c", "u2", "i03", moment(6) - instant),
+        click("d", "u3", "i03", moment(6)),
+        {**click("q", "u4", "i00", moment(5)), "item_id": None, "query": "lamp"},
+    ]
+    events = world.spark.createDataFrame([{**row, "ds": day(5)} for row in rows], CONTRACTS[names.EVENTS].ddl)
+    found = {row["user_id"]: row["item_id"] for row in first_taken(events, encoder, 1).collect()}
+    assert found == {"u1": "i01", "u2": "i03"}
 
 
 def test_a_retired_encoder_is_produced_no_more(world: World) -> None:

@@ -12,7 +12,11 @@ from jobs.days import HOLE, day_lines
 from schemas import names
 from tests.promises.world import World, day
 
-JOBS = [step.job for step in DAY] + ["run-day", "train-encoder", "training-shards", "table-upkeep", "promote", "days", "demo", "own-data"]
+BESIDE_THE_DAY = (
+    "run-day", "training-examples", "train-encoder", "evaluate-encoder", "training-shards", "table-upkeep", "promote", "retire", "days",
+    "demo", "own-data",
+)  # fmt: skip
+JOBS = [step.job for step in DAY] + list(BESIDE_THE_DAY)
 
 
 def run(job: str, *arguments: str) -> int:

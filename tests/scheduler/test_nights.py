@@ -163,3 +163,16 @@ def test_a_late_run_raised_the_alert(driven: Driven) -> None:
         return alerts.exists() and late in {json.loads(line)["dag_run_id"] for line in alerts.read_text().splitlines()}
 
     wait_for("the alert", told, seconds=120)
+
+
+def test_a_day_runs_without_a_scheduler_too(driven: Driven) -> None:
+    """``dag.test()``, as someone who writes a DAG calls it: the day is settled, so its jobs say so and write nothing."""
+    day = driven.days[2]
+    before = len(driven.ask("ledger", driven.root))
+    command = [AIRFLOW, "dags", "test", NIGHT, "--conf", json.dumps({"day": day})]
+    done = subprocess.run(command, env=driven.local.environ(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    told = [(row["job"], row["ds"], row["status"]) for row in driven.ask("ledger", driven.root)[before:]]
+    jobs = {step for step in driven.tasks(NIGHT, driven.run_of(NIGHT, day)["dag_run_id"]) if not step.startswith("wait-")}  # type: ignore[index]
+    assert {job for job, _, _ in told} == jobs
+    assert {(ds, status) for _, ds, status in told} == {(day, names.UNCHANGED)}
