@@ -144,7 +144,7 @@ class Tables:
     def change_rows(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], table: str) -> None:
         """Replace all rows of a small table by what ``change`` makes of them, in one commit.
 
-        Raises JobError ROWS_MOVED, and writes nothing, where another writer came between.
+        A row that another writer appends meanwhile stays. Raises JobError ROWS_MOVED, and writes nothing, where one changed them.
         """
         read = deltalake.DeltaTable(self._places.table(table))
         data = _arrow_rows(change(_as_records(read.to_pyarrow_table())), table)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 
+from jobs.day import DAY, run_day
 from jobs.encoders import active_encoders, open_encoder
 from jobs.errors import JobError, VersionGoneError
 from jobs.evaluate_encoder import first_taken
@@ -19,6 +21,8 @@ from schemas.contracts import CONTRACTS
 from schemas.upkeep import KEPT_DAYS
 from tests.promises.world import ITEMS, World, base_events, click, day, moment, shown
 from tests.tiny import tiny_encoder
+
+JOINING = [step for step in DAY if step.job in (names.INGEST_IMPRESSIONS_JOB, names.RANKING_FEATURES_JOB)]
 
 
 def run(job: str, *arguments: str) -> int:
@@ -63,7 +67,10 @@ def test_shards_wait_for_the_join(world: World) -> None:
     assert run(names.TRAINING_SHARDS_JOB, "--root", str(world.root), "--ds", day(2).isoformat()) == names.EXIT_INPUT_MISSING
 
 
-def test_upkeep_changes_no_published_row(world: World) -> None:
+def test_upkeep_changes_no_published_row_and_joins_the_ledgers_many_files(world: World) -> None:
+    ledger = DeltaTable.forPath(world.spark, f"{world.root}/warehouse/{names.RUN_LEDGER}")
+    told = world.context().tables.read(names.RUN_LEDGER).count()
+    assert int(ledger.detail().collect()[0]["numFiles"]) > 10
     before = [world.snapshot(offset) for offset in (0, 1, 2)]
     far = (day(0) + timedelta(days=365)).isoformat()
     assert run(names.TABLE_UPKEEP_JOB, "--root", str(world.root), "--ds", far) == names.EXIT_DONE
@@ -72,10 +79,10 @@ def test_upkeep_changes_no_published_row(world: World) -> None:
         {user: row["fingerprint"] for user, row in rows.items()} for rows in before
     ]
     tables = world.context().tables
+    assert int(ledger.detail().collect()[0]["numFiles"]) < 5
+    assert tables.read(names.RUN_LEDGER).count() == told + 2  # its own: started, done
     assert tables.read(names.INTEREST_EMBEDDINGS_STAGED).isEmpty()  # all of it is published, and a year old
     assert world.statuses(world.run(2)) == {names.UNCHANGED}
-    world.run(3)
-    assert world.snapshot(3)
 
 
 def staged_now(world: World) -> set[str]:
@@ -100,19 +107,6 @@ def test_upkeep_keeps_what_waits_to_be_published(world: World) -> None:
     assert {row["publication"] for row in world.snapshot(3).values()} == {names.LIVE}
     assert world.context().ledger.state(names.PUBLISH_JOB, day(3), world.encoder.space_id).status == names.UNCHANGED
     assert run(names.VALIDATE_JOB, "--root", str(world.root), "--ds", day(1).isoformat(), "--recompute") == names.EXIT_INPUT_MISSING
-
-
-def test_upkeep_joins_the_ledgers_many_files(world: World) -> None:
-    ledger = f"{world.root}/warehouse/{names.RUN_LEDGER}"
-
-    def files() -> int:
-        return int(DeltaTable.forPath(world.spark, ledger).detail().collect()[0]["numFiles"])
-
-    rows = world.context().tables.read(names.RUN_LEDGER).count()
-    assert files() > 10
-    run(names.TABLE_UPKEEP_JOB, "--root", str(world.root), "--ds", day(3).isoformat())
-    assert files() < 5
-    assert world.context().tables.read(names.RUN_LEDGER).count() == rows + 2  # its own: started, done
 
 
 def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,13 +167,25 @@ def test_a_retired_encoder_is_produced_no_more(world: World) -> None:
 def test_a_registration_beside_a_promotion_is_not_lost(world: World) -> None:
     tables = world.context().tables
 
-    def slowly(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        tables.append_rows([{**rows[0], "version": "meanwhile", "alias": None}], names.ENCODER_VERSIONS)
-        return rows
+    def renamed(name: str, meanwhile: Callable[[dict[str, Any]], None]) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+        def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            meanwhile(rows[0])
+            return [{**row, "artefact_uri": name} for row in rows]
 
+        return change
+
+    def registers(row: dict[str, Any]) -> None:
+        tables.append_rows([{**row, "version": "meanwhile", "alias": None}], names.ENCODER_VERSIONS)
+
+    def renames(row: dict[str, Any]) -> None:
+        tables.change_rows(renamed("third", lambda _: None), names.ENCODER_VERSIONS)
+
+    tables.change_rows(renamed("first", registers), names.ENCODER_VERSIONS)
+    uris = {row["version"]: row["artefact_uri"] for row in tables.rows(names.ENCODER_VERSIONS)}
+    assert {version: uri == "first" for version, uri in uris.items()} == {"tiny": True, "meanwhile": False}
     with pytest.raises(JobError, match="ROWS_MOVED"):
-        tables.change_rows(slowly, names.ENCODER_VERSIONS)
-    assert {row["version"] for row in tables.rows(names.ENCODER_VERSIONS)} == {"tiny", "meanwhile"}
+        tables.change_rows(renamed("second", renames), names.ENCODER_VERSIONS)
+    assert {row["artefact_uri"] for row in tables.rows(names.ENCODER_VERSIONS)} == {"third"}
 
 
 def test_a_look_back_reads_what_was_published_then_and_changes_no_state(world: World) -> None:
@@ -214,8 +220,10 @@ def test_an_impression_that_comes_again_the_next_day_stays_one(world: World) -> 
     again = shown("q2-u00", "u00", "i00", moment(2, hour=18))
     new = shown("q3-u00", "u00", "i00", moment(3, hour=18))
     world.land(names.IMPRESSIONS, 3, [again, new])
-    for offset in (3, 2):  # in any order
-        world.run(offset, join=True)
+    world.run(3, join=True)
+    assert set(world.features(3)) == {"q2-u00", "q3-u00"}  # the day before was not there yet
+    for offset in (2, 3):
+        run_day(world.context(), world.options, day(offset), [world.encoder], JOINING)
     assert "q2-u00" in world.features(2)
     assert list(world.features(3)) == ["q3-u00"]
 

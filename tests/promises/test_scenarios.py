@@ -24,6 +24,10 @@ from schemas.contracts import CONTRACTS
 from tests.promises.world import USERS, World, assert_same_snapshot, base_events, click, day, moment, shown, titled
 from tests.tiny import tiny_encoder
 
+SNAPSHOT_JOBS = (names.INGEST_EVENTS_JOB, names.USER_HISTORIES_JOB, names.INTEREST_EMBEDDINGS_JOB, names.VALIDATE_JOB, names.PUBLISH_JOB)
+JOINING = [step for step in DAY if step.job not in SNAPSHOT_JOBS]
+"""What a day needs whose impressions alone are looked at."""
+
 
 def rows_of(world: World, offset: int) -> dict[str, dict[str, Any]]:
     """A snapshot with its vectors as lists, clocks included: equal means untouched."""
@@ -68,15 +72,18 @@ def test_a_day_mended_late_does_not_displace_a_newer_one(world: World, corrupted
     assert world.run(3)[names.VALIDATE_JOB].status == names.BLOCKED
     corrupted.undo()
     world.land_day(4, events=base_events(4))
-    world.land_day(5, events=base_events(5), impressions=[shown("q", "u00", "i00", moment(5, hour=6))])
+    world.land_day(5, impressions=[shown("q", "u00", "i00", moment(5, hour=6))])
+
+    def joined(*, recompute: bool = False) -> dict[str, Any]:
+        run_day(world.context(recompute=recompute), world.options, day(5), [world.encoder], JOINING)
+        return world.features(5)["q"]
+
     world.run(4)
-    world.run(5, join=True)
-    before = world.features(5)["q"]
+    before = joined()
     assert before["vector_ds"] == day(4)
     world.run(3)
     assert world.snapshot(3)
-    world.run(5, join=True, recompute=True)
-    assert world.features(5)["q"] == before
+    assert joined(recompute=True) == before
 
 
 def test_a_hole_filled_after_the_next_day_equals_processing_in_order(world: World, tmp_path: Path, spark: Any) -> None:
