@@ -12,11 +12,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.day import DAY, DayOptions, run_day
-from jobs.encoders import active_encoders
-from jobs.places import Places
-from jobs.session import FEW_ROWS, build_session
-from jobs.stage import Context, utc_now
 from schemas import names
 
 # What may differ between two ways to the same rows: clocks, run ids, publication; and where a vector was computed (P5b).
@@ -48,7 +43,13 @@ def published(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def stage(root: Path, ds: date) -> None:
-    """All of a day up to its staged vectors, in one session."""
+    """All of a day up to its staged vectors, in one session. Imported here: the other commands need neither Spark nor torch."""
+    from jobs.day import DAY, DayOptions, run_day
+    from jobs.encoders import active_encoders
+    from jobs.places import Places
+    from jobs.session import FEW_ROWS, build_session
+    from jobs.stage import Context, utc_now
+
     context = Context(spark=build_session("stage", FEW_ROWS), places=Places(str(root)), run_at=utc_now())
     before = DAY[: [step.job for step in DAY].index(names.VALIDATE_JOB)]
     rows = run_day(context, DayOptions(), ds, active_encoders(context), before)
