@@ -73,7 +73,7 @@ def spoil(root: Path, ds: date) -> None:
             lines = log.read_text().splitlines()
             log.write_text("".join(f"{_resized(line, file, before)}\n" for line in lines))
     for checksum in [*folder.rglob(".*.crc"), *(folder / "_delta_log").glob("*.crc")]:
-        checksum.unlink()
+        checksum.unlink(missing_ok=True)
 
 
 def _resized(line: str, file: Path, before: int) -> str:
