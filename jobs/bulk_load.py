@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import JobError, UsageError
 from jobs.ingest import JOB_OF, IngestOptions, judged_rows, load_details, load_digest, refused_of, written_of
-from jobs.landing import Partition, find_partition, read_partition
+from jobs.landing import Partition, find_partition, read_partition, reading
 from jobs.landing_images import LANDING
 from jobs.ledger import LedgerRow
 from jobs.quarantine import days_predicate, replace_quarantine_days
@@ -59,9 +59,11 @@ class _Load:
         """The days that an earlier bulk load of the same partition covered."""
         return sorted(ds for ds, row in self.states.items() if self._is_mine(row, partition))
 
-    def settled_before(self, partition: Partition) -> bool:
-        """Whether no day of an earlier load of the same partition was left open by a failure."""
-        return all(row.settled for row in self.states.values() if self._is_mine(row, partition))
+    def stands(self, partition: Partition, digest: str) -> bool:
+        """Whether every day that a load of ``digest`` wrote is as it left it, and no later load of the partition broke."""
+        wrote = {row.ds for row in self.context.ledger.rows(self.job) if row.settled and row.input_digest == digest}
+        untouched = all(self.states[ds].settled and self.states[ds].input_digest == digest for ds in wrote)
+        return untouched and all(row.settled for row in self.states.values() if self._is_mine(row, partition))
 
     def _is_mine(self, row: LedgerRow, partition: Partition) -> bool:
         return {_LOAD: _BULK, LANDING: partition.label}.items() <= row.details.items()
@@ -104,7 +106,7 @@ def _load(load: _Load, began: float) -> list[LedgerRow]:
     items_ds = _items_day(load, partition) if load.table == names.ITEMS else load.day
     digest = load_digest(context, partition, options, items_ds if load.table == names.ITEMS else None)
     same = [row for _, row in sorted(load.states.items()) if row.settled and row.input_digest == digest]
-    if same and load.settled_before(partition) and not context.recompute:
+    if same and load.stands(partition, digest) and not context.recompute:
         last = same[-1]
         facts = {name: getattr(last, name) for name in ("input_digest", "output_digest", "counts", "versions", "details")}
         return [load.row(last.ds, names.UNCHANGED, **facts)]
@@ -143,7 +145,8 @@ def _write(load: _Load, partition: Partition, items_ds: date, digest: str) -> tu
     landed = read_partition(context.spark, partition, options.mapping.csv)
     arrival = BulkArrival(first=options.first, last=options.last)
     with judged_rows(context, landed, options, arrival, items_ds=items_ds, valid_from=ALWAYS) as judged:
-        found = tally_days(judged, table)
+        with reading(partition):
+            found = tally_days(judged, table)
         check_nothing_lost(landed.rows.count(), sum(tally.judged for tally in found.values()), table, partition.label)
         tallies = _by_day(found, _range(load, partition, found, items_ds))
         days = sorted(tallies)

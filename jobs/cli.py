@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
@@ -95,8 +96,20 @@ def parse_instant(text: str, flag: str) -> datetime:
 def context_of(args: RootArgs, app_name: str, *, recompute: bool = False, overrides: Mapping[str, str] | None = None) -> Context:
     """The context of a main: session (with ``overrides`` of its settings), places, clock and run id from ``args``."""
     run_at = parse_instant(args.run_at, "--run-at") if args.run_at else utc_now()
+    _refuse_unusable(args.root)
     places, run_id = Places(args.root, args.landing), args.run_id or new_run_id()
     return Context(spark=build_session(app_name, overrides), places=places, run_at=run_at, run_id=run_id, recompute=recompute)
+
+
+def _refuse_unusable(root: str) -> None:
+    """Raises UsageError where ``root`` is a local path at which no folder can be."""
+    if "://" in root:
+        return
+    try:
+        Path(root).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = f"{root}: {error}"
+        raise UsageError("NOT_A_ROOT", "--root is no folder, and none can be made there", expected="a folder", got=said) from error
 
 
 def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[str] | None, prog: str) -> int:

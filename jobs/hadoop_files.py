@@ -1,5 +1,6 @@
 """Files of the landing zone through Hadoop's FileSystem, so that a URI of any store that Spark reads works."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,11 @@ def uri_path(spark: SparkSession, path: str) -> str:
     return str(file_system.makeQualified(hadoop_path).toUri().getRawPath())
 
 
+def literal(path: str) -> str:
+    """``path`` for Spark's readers, which take ``[ ] { } * ?`` for patterns: each stands for itself."""
+    return re.sub(r"([\[\]{}*?\\])", r"\\\1", path)
+
+
 def list_files(spark: SparkSession, path: str) -> list[StoredFile]:
     """All files below the folder ``path``, or ``path`` itself where it is a file; by name. Empty where there is nothing."""
     hadoop_path, file_system = _path(spark, path)
@@ -101,14 +107,18 @@ def write_text(spark: SparkSession, path: str, text: str) -> None:
 
 
 def first_line(spark: SparkSession, file: StoredFile) -> str:
-    """The first line of a text file, decompressed by its extension; empty where it has none."""
+    """The first line of a text file that is not blank, decompressed by its extension; empty where it has none."""
     jvm: Any = spark._jvm
     hadoop_path, file_system = _path(spark, file.path)
     codec = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(spark._jsc.hadoopConfiguration()).getCodec(hadoop_path)
     stream = file_system.open(hadoop_path)
     try:
         line = jvm.org.apache.hadoop.io.Text()
-        jvm.org.apache.hadoop.util.LineReader(codec.createInputStream(stream) if codec else stream).readLine(line)
-        return str(line.toString()).lstrip("\ufeff")
+        reader = jvm.org.apache.hadoop.util.LineReader(codec.createInputStream(stream) if codec else stream)
+        while reader.readLine(line) > 0:
+            text = str(line.toString()).lstrip("\ufeff")
+            if text.strip(" "):
+                return text
+        return ""
     finally:
         stream.close()

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from jobs.cli import DayArgs, context_of, parse_day, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.errors import UsageError
-from jobs.landing import BULK, Landed, Partition, content_digest, find_partition, has_landed, read_partition
+from jobs.errors import JobError, UsageError
+from jobs.landing import BULK, Landed, Partition, content_digest, find_partition, has_landed, read_partition, reading
 from jobs.landing_images import LANDING, MAPPING, digests_of, has_image_files, named_image_files
 from jobs.ledger import LedgerRow
 from jobs.mapping import IMAGE, Mapping, load_mapping
@@ -73,11 +73,23 @@ def ingest_stage(table: str, options: IngestOptions | None = None) -> Stage:
 
 
 def _bulk_loaded(context: Context, table: str, options: IngestOptions, ds: date) -> LedgerRow | None:
-    """The ledger row of a day that a bulk load brought and that has no landing partition of its own: its rows stand as they are."""
+    """The ledger row of a day that a bulk load brought and that has no landing partition of its own: its rows stand as they are.
+
+    Raises JobError BULK_DAY where a partition or a source would replace them (for items, that is the whole catalogue) and no
+    recompute was asked for.
+    """
     state = context.ledger.state(JOB_OF[table], ds)
-    if options.source or not (state and state.settled and state.details.get("load") == BULK):
+    if not (state and state.settled and state.details.get("load") == BULK):
         return None
-    return None if has_landed(context.spark, context.places, table, ds) else state
+    if not options.source and not has_landed(context.spark, context.places, table, ds):
+        return state
+    if not context.recompute:
+        raise JobError(
+            "BULK_DAY", "a bulk load brought this day's rows, and an input of the day would replace them all", table=table,
+            partition=f"ds={ds}", expected="no landing partition of its own", got=options.source or f"{names.SUCCESS_MARKER} in ds={ds}",
+            hint="put the rows into the bulk and load it again, or say --recompute to replace them",
+        )  # fmt: skip
+    return None
 
 
 def _input_digest(context: Context, table: str, options: IngestOptions, ds: date) -> str:
@@ -125,7 +137,8 @@ def _run(context: Context, table: str, options: IngestOptions, ds: date) -> Outc
     arrival = DailyArrival(ds=ds, max_lateness_days=options.max_lateness_days)
     start = datetime(ds.year, ds.month, ds.day, tzinfo=UTC)
     with judged_rows(context, landed, options, arrival, items_ds=ds, valid_from=start) as judged:
-        tally = tally_days(judged, table).get(ds, Tally())
+        with reading(partition):
+            tally = tally_days(judged, table).get(ds, Tally())
         check_nothing_lost(landed.rows.count(), tally.judged, table, partition.label)
         refused = refused_of(judged, landed, options, context.run_id)
         replace_quarantine(context, refused, JOB_OF[table], table, ds, tally.quarantined)

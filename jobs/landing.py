@@ -1,6 +1,8 @@
 """A landing partition: found by its marker, digested by content, read as rows that know their file and row number."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping as Lookup
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
@@ -134,20 +136,29 @@ def content_digest(spark: SparkSession, partition: Partition) -> str:
     return digest_of([(file.name, file.size, content) for file, content in zip(files, contents, strict=True)])
 
 
+@contextmanager
+def reading(partition: Partition) -> Iterator[None]:
+    """What Spark says of a file that it cannot read, as a JobError UNREADABLE_FILE. For the first action on the rows as well:
+    a header can be whole where the rows are damaged.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        said = str(error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error)
+        raise JobError(
+            "UNREADABLE_FILE", f"cannot read it as {partition.format}", table=partition.table, partition=partition.label,
+            got=" ".join(said.split())[:300], hint="it may be cut short or be another format than its name says: land it anew",
+        ) from error  # fmt: skip
+
+
 def read_partition(spark: SparkSession, partition: Partition, form: CsvFormat) -> Landed:
     """The rows of ``partition``, lazily. Raises JobError where a file is not what its name says."""
     if partition.format is None:
         return Landed(partition=partition, rows=_no_rows(spark), types={})
     source = Source(files=partition.files, folder=partition.folder, csv=form, table=partition.table, label=partition.label)
-    try:
+    with reading(partition):
         frame = reader_of(partition.format)(spark, source)
         types = {field.name: field.dataType for field in frame.schema if field.name not in PLACE}
-    except (PySparkException, Py4JJavaError) as error:
-        said = str(error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error)
-        raise JobError(
-            "UNREADABLE_FILE", f"cannot read it as {partition.format}", table=partition.table, partition=partition.label,
-            got=said.splitlines()[0][:300], hint="it may be cut short or be another format than its name says: land it anew",
-        ) from error  # fmt: skip
     return Landed(partition=partition, rows=_shaped(frame, list(types), hadoop_files.uri_path(spark, partition.folder)), types=types)
 
 

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.errors import JobError
-from jobs.hadoop_files import StoredFile, first_line
+from jobs.hadoop_files import StoredFile, first_line, literal
 from jobs.mapping import CsvFormat
 from schemas import reasons
 
@@ -55,7 +55,7 @@ def reader_of(format: str) -> Callable[[SparkSession, Source], DataFrame]:
 
 
 def _paths(source: Source) -> list[str]:
-    return [file.path for file in source.files]
+    return [literal(file.path) for file in source.files]
 
 
 def _read_parquet(spark: SparkSession, source: Source) -> DataFrame:
@@ -83,7 +83,7 @@ def _read_csv(spark: SparkSession, source: Source) -> DataFrame:
     """Every value as text. Files are read by header, so that another order of columns in another file does no harm."""
     by_header: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for file in source.files:
-        by_header[_header(first_line(spark, file), source)].append(file.path)
+        by_header[_header(first_line(spark, file), source)].append(literal(file.path))
     read = _read_csv_files if source.csv.multiline else _read_csv_lines
     frames = [read(spark, paths, header, source.csv) for header, paths in by_header.items() if header]
     if not frames:

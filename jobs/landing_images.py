@@ -43,7 +43,7 @@ def named_image_files(context: Context, checked: DataFrame) -> DataFrame | None:
     if not paths:
         return None
     below = hadoop_files.qualified(context.spark, folder).split(":", 1)[-1]
-    files = context.spark.read.format("binaryFile").option("recursiveFileLookup", True).load(paths)
+    files = context.spark.read.format("binaryFile").option("recursiveFileLookup", True).load([hadoop_files.literal(path) for path in paths])
     return files.select(relative_to(below, "path").alias(IMAGE_FILE), F.col("content").alias(IMAGE)).join(named, IMAGE_FILE, "left_semi")
 
 

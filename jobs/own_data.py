@@ -17,6 +17,7 @@ from jobs.own_data_road.road import Plan, Travelled, travel
 from jobs.own_data_road.showing import ingested, show
 from jobs.stage import Context
 from jobs.summary import write_summary
+from jobs.train_encoder import configuration
 from jobs.visual_features import DEFAULT_VISION
 from schemas import names
 
@@ -53,8 +54,8 @@ class OwnDataArgs(RootArgs):
     def plan(self) -> Plan:
         return Plan(
             events=self.events, items=self.items, images=self.images, impressions=self.impressions, targets=self.targets,
-            mapping=load_mapping(self.mapping), config=self.config, vision=self.vision, label_days=self.label_days, days=self.days,
-            baskets=self.baskets,
+            mapping=load_mapping(self.mapping), config=configuration(self.config), vision=self.vision, baskets=self.baskets,
+            label_days=self.label_days, days=self.days,
         )  # fmt: skip
 
 

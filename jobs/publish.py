@@ -34,6 +34,9 @@ class Publication:
     lag: timedelta = timedelta(hours=names.DEFAULT_PUBLICATION_LAG_HOURS)
 
 
+MAX_LAG_HOURS = 24 * 365
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublishArgs(DayArgs):
     """Publish the staged interest embeddings of a day that passed the gate."""
@@ -47,7 +50,17 @@ class PublishArgs(DayArgs):
 
     def how(self) -> Publication:
         mode = self.publication or (names.SIMULATED if self.is_backfill else names.LIVE)
-        return Publication(mode=mode, lag=timedelta(hours=self.publication_lag_hours))  # type: ignore[arg-type]
+        return Publication(mode=mode, lag=lag_of(self.publication_lag_hours))  # type: ignore[arg-type]
+
+
+def lag_of(hours: float) -> timedelta:
+    """The declared lag. Raises UsageError where a snapshot would be readable before its day has ended, or never."""
+    if not 0 <= hours < MAX_LAG_HOURS:
+        raise UsageError(
+            "LAG_OUTSIDE", "a snapshot is readable from the end of its day on", column="--publication-lag-hours",
+            expected=f">= 0 and < {MAX_LAG_HOURS}", got=hours,
+        )  # fmt: skip
+    return timedelta(hours=hours)
 
 
 def publish_stage(encoder: Encoder, publication: Publication) -> Stage:
@@ -168,9 +181,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma publish``."""
 
     def body(args: PublishArgs) -> int:
-        days = args.days
+        days, how = args.days, args.how()
         context = context_of(args, names.PUBLISH_JOB, recompute=args.recompute)
-        return run_days(context, [publish_stage(encoder, args.how()) for encoder in encoders_of(context, args.encoder)], days)
+        return run_days(context, [publish_stage(encoder, how) for encoder in encoders_of(context, args.encoder)], days)
 
     return run_main(PublishArgs, body, argv, prog="karma publish")
 

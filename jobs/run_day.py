@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal
 
 from jobs.cli import DayArgs, context_of, run_main
@@ -12,7 +11,7 @@ from jobs.encoders import active_encoders
 from jobs.ingest import IngestOptions
 from jobs.interest_embeddings import DEFAULT_TOKEN_BUDGET
 from jobs.mapping import load_mapping
-from jobs.publish import Publication
+from jobs.publish import Publication, lag_of
 from jobs.ranking_features import JoinPolicy
 from jobs.stage import exit_code
 from schemas import names
@@ -46,7 +45,7 @@ class RunDayArgs(DayArgs):
             vision=self.vision,
             n_max=self.n_max,
             token_budget=self.token_budget,
-            publication=Publication(mode=mode, lag=timedelta(hours=self.publication_lag_hours)),
+            publication=Publication(mode=mode, lag=lag_of(self.publication_lag_hours)),
             join=JoinPolicy(allow_trained_after=self.allow_trained_after),
         )
 

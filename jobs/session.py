@@ -45,7 +45,7 @@ FEW_ROWS: dict[str, str] = {
 _LOG4J = Path(__file__).with_name("log4j2.properties")
 
 # For one machine and tables of a few thousand rows, where a job's time is the start of its tasks. Measured on 2 cores.
-_LOCAL: dict[str, str] = {
+ONE_MACHINE: dict[str, str] = {
     "spark.master": "local[*]",
     "spark.driver.memory": "2g",
     # 200 tasks a shuffle by default.
@@ -89,12 +89,12 @@ def build_session(app_name: str, overrides: Mapping[str, str] | None = None) -> 
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     ensure_java()
     with delta_jars() as jars:
-        return _started(app_name, {**_DEFAULTS, **_LOCAL, **jars, **(overrides or {}), **_FIXED})
+        return _started(app_name, {**_DEFAULTS, **ONE_MACHINE, **jars, **(overrides or {}), **_FIXED})
 
 
 def local_settings() -> dict[str, str]:
     """What a session on one machine is started with, Delta's jars aside."""
-    return {**_DEFAULTS, **_LOCAL, **_FIXED}
+    return {**_DEFAULTS, **ONE_MACHINE, **_FIXED}
 
 
 def _is_submitted() -> bool:

@@ -15,7 +15,7 @@ from jobs import upstream
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, open_encoder, register
-from jobs.errors import InputMissingError
+from jobs.errors import InputMissingError, UsageError
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.transforms.training import last_day_before, training_catalogue, training_histories, training_impressions
 from jobs.visual_features import DEFAULT_VISION
@@ -99,6 +99,15 @@ def _refuse_unseen_pictures(catalogue: DataFrame, vision: str, vision_digest: st
         )
 
 
+def configuration(path: Path) -> Path:
+    """``path``, where a training configuration can be read there. Raises UsageError."""
+    try:
+        TrainingConfig.load(path)
+    except (OSError, ValueError) as error:
+        raise UsageError("NOT_A_CONFIG", "--config is no training configuration", expected="a TOML file", got=f"{path}: {error}") from error
+    return path
+
+
 def _lost_artefacts(context: Context) -> list[str]:
     """Registered versions whose folder is gone: training makes them anew."""
     registered = [str(row["version"]) for row in context.tables.rows(names.ENCODER_VERSIONS)]
@@ -125,8 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(args: TrainEncoderArgs) -> int:
         trained_until = parse_instant(args.trained_until, "--trained-until")
+        stage = train_stage(configuration(args.config), trained_until, args.vision)
         context = context_of(args, names.TRAIN_ENCODER_JOB)
-        stage = train_stage(args.config, trained_until, args.vision)
         return exit_code(run_stage(context, stage, last_day_before(trained_until)))
 
     return run_main(TrainEncoderArgs, body, argv, prog="karma train-encoder")

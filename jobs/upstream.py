@@ -21,9 +21,13 @@ def settled(context: Context, job: str, ds: date, space_id: str = "") -> LedgerR
 
 
 def outputs_until(context: Context, job: str, ds: date, space_id: str = "") -> dict[date, str]:
-    """Output digest of every day <= ``ds`` that (job, space) ever settled: what its tables hold now."""
-    rows = context.ledger.rows(job, space_id, until=ds)
-    return {row.ds: row.output_digest for row in rows if row.settled and row.output_digest}
+    """What (job, space) left in its tables, by day <= ``ds``: the output digest of the newest attempt.
+
+    One that did not settle stands for itself: it may have written before it broke, so what read its rows is stale once it is mended.
+    """
+    rows = [row for row in context.ledger.rows(job, space_id, until=ds) if row.status != names.MISSING_INPUT]
+    newest = {row.ds: row for row in rows}
+    return {day: (row.output_digest if row.settled else None) or f"{row.status} {row.run_id} {row.attempt}" for day, row in newest.items()}
 
 
 def events_digest(context: Context, ds: date) -> str:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.errors import JobError
+from jobs.errors import JobError, UsageError
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.transforms.histories import advanced_histories, full_histories
 from schemas import names
@@ -28,7 +28,12 @@ class UserHistoriesArgs(DayArgs):
 
 
 def user_histories_stage(n_max: int = names.DEFAULT_N_MAX) -> Stage:
-    """The stage; its result for a day is a function of all accepted events with ds <= that day."""
+    """The stage; its result for a day is a function of all accepted events with ds <= that day.
+
+    Raises UsageError where no event would be kept.
+    """
+    if n_max < 1:
+        raise UsageError("N_MAX_OUTSIDE", "a history keeps at least one event", column="--n-max", expected=">= 1", got=n_max)
     return Stage(
         job=names.USER_HISTORIES_JOB,
         input_digest=lambda context, ds: _input_digest(context, ds, n_max),
@@ -105,9 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma user-histories``."""
 
     def body(args: UserHistoriesArgs) -> int:
-        days = args.days
+        days, stage = args.days, user_histories_stage(args.n_max)
         context = context_of(args, names.USER_HISTORIES_JOB, recompute=args.recompute)
-        return run_days(context, [user_histories_stage(args.n_max)], days)
+        return run_days(context, [stage], days)
 
     return run_main(UserHistoriesArgs, body, argv, prog="karma user-histories")
 

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
+from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
 from great_expectations.expectations.core.expect_column_max_to_be_between import ExpectColumnMaxToBeBetween
 from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
@@ -37,9 +39,10 @@ def judge(spark: SparkSession, rules: Sequence[Rule], batches: Mapping[str, Data
         suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=[_expectation(rule) for rule in members]))
         definition = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
         validation = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=definition, suite=suite))
-        outcome = validation.run(batch_parameters={"dataframe": batch}, result_format=_COUNTS)
+        run = RunIdentifier(run_time=datetime.now(UTC))  # one page in the Data Docs, whether judged once or twice
+        outcome = validation.run(batch_parameters={"dataframe": batch}, result_format=_COUNTS, run_id=run)
         if not outcome.success:
-            outcome = validation.run(batch_parameters={"dataframe": batch}, result_format=_NAMED)
+            outcome = validation.run(batch_parameters={"dataframe": batch}, result_format=_NAMED, run_id=run)
         found.update(_by_rule(outcome.results))
     context.build_data_docs(site_names=[_SITE], build_index=False)
     return [_result(rule, found.get(rule.key)) for rule in rules]

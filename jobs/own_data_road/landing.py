@@ -50,6 +50,7 @@ def land_files(context: Context, table: str, source: Path) -> Path:
 
     Returns the folder. Raises InputMissingError: there is no ``source``; JobError: its files have no known or no single format.
     """
+    _refuse_own_landing(context, source)
     partition = find_partition(context.spark, context.places, table, None, str(source))
     folder = context.places.landing_bulk(table)
     root = source if source.is_dir() else source.parent
@@ -63,6 +64,16 @@ def land_files(context: Context, table: str, source: Path) -> Path:
     return _land(folder, content_digest(context.spark, partition), write)
 
 
+def _refuse_own_landing(context: Context, source: Path) -> None:
+    """What lies in the landing zone is replaced by what is landed: a source there would be deleted, one around it would read itself."""
+    ours, theirs = Path(context.places.landing).resolve(), source.resolve()
+    if theirs.is_relative_to(ours) or ours.is_relative_to(theirs):
+        raise UsageError(
+            "SOURCE_IN_LANDING", "a source and the landing zone of --out lie in each other",
+            expected=f"a place apart from {ours}", got=theirs, hint="keep your files elsewhere, or choose another --out",
+        )  # fmt: skip
+
+
 def land_items(context: Context, items: Path, images: Path, mapping: Mapping) -> Path:
     """Put ``items`` into their bulk as Parquet with a column for the bytes of the item's picture, null without one.
 
@@ -71,6 +82,8 @@ def land_items(context: Context, items: Path, images: Path, mapping: Mapping) ->
 
     Raises as ``land_files``; UsageError: the table of images lacks a column.
     """
+    _refuse_own_landing(context, items)
+    _refuse_own_landing(context, images)
     columns = ItemColumns.of(mapping)
     partition = find_partition(context.spark, context.places, names.ITEMS, None, str(items))
     digest = digest_of(content_digest(context.spark, partition), _images_digest(context, images), vars(columns))

@@ -1,6 +1,7 @@
 """One set of rows, whatever the format; and sources that cannot be meant."""
 
 import gzip
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -131,6 +132,32 @@ def test_sources_that_cannot_be_meant(warehouse: Warehouse, files: dict[str, str
     row = warehouse.ingest(names.EVENTS)
     assert (row.status, row.reason is not None and code in row.reason) == (names.FAILED, True)
     assert f"ds={DAY}" in str(row.reason)
+
+
+LINE = "u{0},2026-03-10T12:00:00Z,click,i{0}\n"
+HEADER = "user_id,event_time,event_type,item_id\n"
+
+
+def test_blank_lines_before_a_header_hide_no_row(warehouse: Warehouse) -> None:
+    (warehouse.land(names.EVENTS, []) / "a.csv").write_text("\n  \n" + HEADER + LINE.format(1) + LINE.format(2))
+    assert (warehouse.ingest(names.EVENTS).counts["accepted"], len(warehouse.rows(names.EVENTS))) == (2, 2)
+
+
+def test_a_file_name_is_no_pattern(warehouse: Warehouse) -> None:
+    folder = warehouse.land(names.EVENTS, [])
+    for name, user in (("e[1].csv", 1), ("e1.csv", 2), ("e{2}*.csv", 3)):
+        (folder / name).write_text(HEADER + LINE.format(user))
+    assert warehouse.ingest(names.EVENTS).counts["accepted"] == 3
+    assert {row["user_id"] for row in warehouse.rows(names.EVENTS)} == {"u1", "u2", "u3"}
+
+
+def test_a_file_cut_in_half_is_named(warehouse: Warehouse) -> None:
+    text = HEADER + "".join(LINE.format(random.Random(n).random()) for n in range(2000))
+    whole = gzip.compress(text.encode())
+    (warehouse.land(names.EVENTS, []) / "a.csv.gz").write_bytes(whole[: len(whole) // 2])
+    row = warehouse.ingest(names.EVENTS)
+    assert (row.status, "UNREADABLE_FILE" in str(row.reason)) == (names.FAILED, True)
+    assert not warehouse.context.tables.exists(names.EVENTS)
 
 
 def test_a_column_of_arrays_cannot_be_a_user(warehouse: Warehouse) -> None:

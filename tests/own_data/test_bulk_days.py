@@ -1,5 +1,6 @@
 """A day that a bulk load brought needs no landing partition of its own; any other day does."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -34,7 +35,21 @@ def test_daily_ingest_leaves_the_days_of_a_bulk(spark: SparkSession, tmp_path: P
     assert (again.status, again.output_digest) == (names.UNCHANGED, loaded[date(2026, 1, 3)].output_digest)
     assert run_stage(context, stage, date(2026, 1, 4)).status == names.MISSING_INPUT
 
+
+def test_a_partition_replaces_a_day_of_a_bulk_only_on_recompute_and_the_next_load_mends_it(spark: SparkSession, tmp_path: Path) -> None:
+    _land(tmp_path / "landing/events/bulk", LINES)
+    context = Context(spark=spark, places=Places(str(tmp_path)), run_at=datetime(2026, 3, 1, tzinfo=UTC))
+    bulk_load(context, names.EVENTS, IngestOptions(bulk=True))
+    stage, day = ingest_stage(names.EVENTS), date(2026, 1, 3)
+
+    def held() -> list[tuple[int, str]]:
+        return sorted((row["ds"].day, row["item_id"]) for row in context.tables.read(names.EVENTS).collect())
+
     _land(tmp_path / "landing/events/ds=2026-01-03", LINES.splitlines()[1].replace('"b"', '"c"'))
-    assert run_stage(context, stage, date(2026, 1, 3)).status == names.DONE
-    rows = context.tables.read(names.EVENTS).collect()
-    assert sorted((row["ds"].day, row["item_id"]) for row in rows) == [(1, "a"), (3, "c")]
+    refused = run_stage(context, stage, day)
+    assert (refused.status, "BULK_DAY" in str(refused.reason)) == (names.FAILED, True)
+    assert held() == [(1, "a"), (3, "b")]
+    assert run_stage(replace(context, recompute=True), stage, day).status == names.DONE
+    assert held() == [(1, "a"), (3, "c")]
+    assert {row.status for row in bulk_load(context, names.EVENTS, IngestOptions(bulk=True))} == {names.DONE}
+    assert held() == [(1, "a"), (3, "b")]

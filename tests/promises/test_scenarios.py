@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs import interest_embeddings
-from jobs.day import DAY, DayOptions
+from jobs.day import DAY, DayOptions, run_day
 from jobs.encoders import active_encoders
 from jobs.ledger import Ledger, LedgerRow
 from jobs.publish import Publication, publish_stage
@@ -188,6 +188,34 @@ def test_killed_after_each_write_and_before_the_ledger(world: World, tmp_path: P
     ]
     assert sorted(contents[0]) == sorted(contents[1])
     assert len(set(contents[0])) == len(contents[0])
+
+
+def test_an_ingest_killed_after_its_write_and_then_mended_leaves_nothing_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [step for step in DAY if step.job in (names.INGEST_EVENTS_JOB, names.USER_HISTORIES_JOB)]
+
+    def run(offset: int, *, recompute: bool = False) -> set[str]:
+        run_day(world.context(recompute=recompute), world.options, day(offset), [], steps)
+        histories = world.context().tables.read_where(names.USER_HISTORIES, {"ds": day(offset)})
+        return {row["user_id"] for row in histories.select("user_id").collect()}
+
+    world.land(names.EVENTS, 4, base_events(4))
+    before = run(3)
+    world.land(names.EVENTS, 3, [*base_events(3), click("evil", "intruder", "i00", moment(3, hour=2))])
+    append = Ledger.append
+
+    def killed(self: Ledger, *rows: LedgerRow) -> None:
+        if any(row.status == names.DONE for row in rows):
+            raise Killed
+        append(self, *rows)
+
+    monkeypatch.setattr(Ledger, "append", killed)
+    with pytest.raises(Killed):
+        run(3)
+    monkeypatch.undo()
+    assert "intruder" in run(4, recompute=True)  # the write stands, though its day is open
+    world.land(names.EVENTS, 3, base_events(3))
+    assert run(3) == before
+    assert "intruder" not in run(4)
 
 
 def test_the_old_space_goes_on_when_the_champion_changes(world: World) -> None:

@@ -12,6 +12,7 @@ import pytest
 from jobs.day import DAY
 from jobs.delta_jars import delta_jars
 from jobs.places import Places
+from jobs.session import FEW_ROWS, ONE_MACHINE
 from jobs.tables import Tables
 from schemas import names
 from tests.promises.world import World, assert_same_snapshot, day
@@ -23,9 +24,10 @@ CLOCKS = {"created_at", "run_id"}
 def submit(root: Path, job: str, *flags: str) -> None:
     """One job the way a scheduler starts it: spark-submit of its file, in a JVM of its own."""
     with delta_jars() as jars:
-        conf = [word for key, value in jars.items() for word in ("--conf", f"{key}={value}")]
-    settings = ["--master", "local[2]", "--conf", "spark.ui.enabled=false", "--conf", "spark.sql.shuffle.partitions=4"]
-    command = [Path(sys.executable).with_name("spark-submit"), *settings, *conf, PROJECT / "jobs" / f"{job.replace('-', '_')}.py"]
+        # A submitted session takes none of the settings for one machine by itself.
+        settings = {**ONE_MACHINE, **FEW_ROWS, **jars, "spark.master": "local[2]"}
+    conf = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+    command = [Path(sys.executable).with_name("spark-submit"), *conf, PROJECT / "jobs" / f"{job.replace('-', '_')}.py"]
     environ = {**os.environ, "PYTHONPATH": str(PROJECT), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     arguments = ["--root", str(root), "--ds", day(3).isoformat(), "--run-at", "2026-06-01T00:00:00+00:00", *flags]
     done = subprocess.run([*map(str, command), *arguments], env=environ, capture_output=True, text=True, check=False, timeout=300)
@@ -46,7 +48,7 @@ def twin(world: World, tmp_path: Path) -> World:
 
 
 def test_the_rows_of_a_day_are_the_same(world: World, twin: World) -> None:
-    world.run(3)
+    world.run(3, join=True)
     for step in DAY:
         submit(twin.root, step.job, *(("--publication", "simulated") if step.job == names.PUBLISH_JOB else ()))
     assert_same_snapshot(world.snapshot(3), twin.snapshot(3))
