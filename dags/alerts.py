@@ -15,7 +15,7 @@ log = logging.getLogger("karma.alerts")
 async def tell_late(context: Mapping[str, Any]) -> None:
     """Say which run is late, in the triggerer's log and as a line of the alerts file. Put your pager's call here."""
     run = context.get("dag_run") or {}
-    alert = {name: run.get(name) for name in ("dag_id", "dag_run_id", "partition_key", "state", "queued_at")}
+    alert = {name: run.get(name) for name in ("dag_id", "dag_run_id", "partition_key", "conf", "state", "queued_at")}
     log.error("late: %s", alert)
     await asyncio.to_thread(_append, Path(SETTINGS.alerts), json.dumps(alert, default=str))
 

@@ -4,10 +4,9 @@ import os
 import shutil
 from collections.abc import Iterator
 
-import psutil
 import pytest
 
-from scripts.local_airflow import PROJECT, LocalAirflow, members, start, stop
+from scripts.local_airflow import PROJECT, LocalAirflow, is_alive, members, start, stop
 from tests.scheduler.driven import Driven, port
 
 PLACE = PROJECT / "var" / "airflow-test"
@@ -32,4 +31,4 @@ def driven() -> Iterator[Driven]:
         started = members(local)
     finally:
         stop(local)
-    assert [process.pid for process in started if psutil.pid_exists(process.pid) and process.is_running()] == []
+    assert [process.pid for process in started if is_alive(process)] == []

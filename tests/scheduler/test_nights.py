@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from schemas import names
-from scripts.local_airflow import AIRFLOW
+from scripts.local_airflow import AIRFLOW, is_alive
 from tests.scheduler.driven import JOIN, NIGHT, Driven, a_day_that_never_landed, wait_for
 
 
@@ -37,7 +37,7 @@ def test_a_tick_publishes_its_day_though_a_task_was_killed(driven: Driven) -> No
     for dag_id in (NIGHT, JOIN):
         driven.local.api("PATCH", f"dags/{dag_id}", is_paused=False)
     drivers = kill_the_jvm(driven, "user_histories")
-    wait_for("the end of its driver", lambda: not any(process.is_running() for process in drivers), seconds=10, every=0.2)
+    wait_for("the end of its driver", lambda: not any(map(is_alive, drivers)), seconds=10, every=0.2)
     run = driven.finished_day(NIGHT, driven.days[2])
     tasks = driven.tasks(NIGHT, run["dag_run_id"])
     assert {task_id: task["state"] for task_id, task in tasks.items()} == dict.fromkeys(tasks, "success")
@@ -79,15 +79,8 @@ def test_a_task_that_airflow_ends_leaves_no_process(driven: Driven) -> None:
     run_id = driven.trigger(NIGHT, day=driven.days[2])
     found = wait_for("its first job", lambda: driven.processes_of(f"jobs/{names.INGEST_EVENTS_JOB.replace('-', '_')}.py"), every=0.3)
     driven.local.api("PATCH", f"dags/{NIGHT}/dagRuns/{run_id}", state="failed")
-    wait_for("the end of all of it", lambda: not any(map(alive, found)), seconds=60, every=0.5)
+    wait_for("the end of all of it", lambda: not any(map(is_alive, found)), seconds=60, every=0.5)
     assert driven.finished(NIGHT, run_id)["state"] == "failed"
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_backfill_fills_the_holes_and_leaves_the_rest(driven: Driven) -> None:

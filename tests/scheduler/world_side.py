@@ -10,11 +10,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.day import DAY, DayOptions, run_day
-from jobs.encoders import active_encoders
-from jobs.places import Places
-from jobs.session import FEW_ROWS, build_session
-from jobs.stage import Context, utc_now
 from schemas import names
 from tests.published_rows import differences
 
@@ -38,7 +33,13 @@ def published(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def stage(root: Path, ds: date) -> None:
-    """All of a day up to its staged vectors, in one session."""
+    """All of a day up to its staged vectors, in one session. Imported here: the other commands need neither Spark nor torch."""
+    from jobs.day import DAY, DayOptions, run_day
+    from jobs.encoders import active_encoders
+    from jobs.places import Places
+    from jobs.session import FEW_ROWS, build_session
+    from jobs.stage import Context, utc_now
+
     context = Context(spark=build_session("stage", FEW_ROWS), places=Places(str(root)), run_at=utc_now())
     before = DAY[: [step.job for step in DAY].index(names.VALIDATE_JOB)]
     rows = run_day(context, DayOptions(), ds, active_encoders(context), before)
@@ -62,7 +63,7 @@ def spoil(root: Path, ds: date) -> None:
             lines = log.read_text().splitlines()
             log.write_text("".join(f"{_resized(line, file, before)}\n" for line in lines))
     for checksum in [*folder.rglob(".*.crc"), *(folder / "_delta_log").glob("*.crc")]:
-        checksum.unlink()
+        checksum.unlink(missing_ok=True)
 
 
 def _resized(line: str, file: Path, before: int) -> str:
