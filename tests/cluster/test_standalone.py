@@ -78,7 +78,8 @@ def test_the_rows_are_those_of_one_machine(cluster: Standalone, days: list[str])
     conf = {
         "spark.master": cluster.url, "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false",
         "spark.jars.packages": "",  # the jars are named
-        "spark.executor.cores": "1", "spark.executor.memory": "1g", "spark.executor.memoryOverhead": "256m", "spark.default.parallelism": str(PARALLELISM),
+        "spark.executor.cores": "1", "spark.executor.memory": "1g", "spark.executor.memoryOverhead": "256m",
+        "spark.default.parallelism": str(PARALLELISM),
     }  # fmt: skip
     shared = PLACE / "shared"
     places = ("--root", str(PLACE / "driver"), "--warehouse", f"file://{shared}/warehouse", "--landing", f"file://{shared}/landing")

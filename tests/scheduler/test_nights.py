@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from schemas import names
-from scripts.local_airflow import AIRFLOW, is_alive
+from scripts.local_airflow import AIRFLOW, PROJECT, is_alive
 from tests.scheduler.driven import JOIN, NIGHT, Driven, a_day_that_never_landed, wait_for
 
 
@@ -162,8 +163,8 @@ def test_a_day_runs_without_a_scheduler_too(driven: Driven) -> None:
     """``dag.test()``, as someone who writes a DAG calls it: the day is settled, so its jobs say so and write nothing."""
     day = driven.days[2]
     before = len(driven.ask("ledger", driven.root))
-    command = [AIRFLOW, "dags", "test", NIGHT, "--conf", json.dumps({"day": day})]
-    done = subprocess.run(command, env=driven.local.environ(), capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.scheduler.one_dag", NIGHT, day]
+    done = subprocess.run(command, env=driven.local.environ(), cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     told = [(row["job"], row["ds"], row["status"]) for row in driven.ask("ledger", driven.root)[before:]]
     jobs = {step for step in driven.tasks(NIGHT, driven.run_of(NIGHT, day)["dag_run_id"]) if not step.startswith("wait-")}  # type: ignore[index]
