@@ -55,7 +55,7 @@ airflow-test: airflow-setup ## the tests of the DAGs, then a real scheduler driv
 	@AIRFLOW_HOME="$(CURDIR)/var/airflow-test/parsing" AIRFLOW__CORE__LOAD_EXAMPLES=False PYTHONPATH="$(CURDIR)" \
 	$(AIRFLOW_BIN)/python -m pytest --confcutdir=tests/dags tests/dags tests/scheduler $(ARGS)
 
-cluster-test: setup ## the daily job on a standalone master and two workers, against the same on one machine: about 5 minutes
+cluster-test: setup ## the daily job on a standalone master and two workers, against the same on one machine
 	@$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 airflow-setup:

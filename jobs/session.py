@@ -56,7 +56,7 @@ ONE_MACHINE: dict[str, str] = {
     "spark.default.parallelism": "4",
     # Delta reads its log with 50 tasks by default; the tables here have few files.
     "spark.databricks.delta.snapshotPartitions": "2",
-    # Of listing folders: 10,000 by default, which made a vacuum of one small table 26 s instead of 1.5 s.
+    # Of listing folders: 10,000 by default, which made a vacuum of one small table 26 s; with 2 it took 1.5 s.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
     # One compiler tier and one collector thread: half the JVM's CPU time in sessions of minutes (56 s -> 29 s for six rounds of write,
     # read and join), no slower on millions of rows. With one tier the JVM reserves 48 MB for compiled code, which a session of minutes

@@ -181,7 +181,7 @@ class Tables:
                 hint="a transform and schemas/contracts disagree: a fault of the code, not of the data",
             )  # fmt: skip
         writer = frame.select(*contract.names).write.format("delta").partitionBy(*contract.partition_by)
-        if table in KEPT_DAYS and not self.exists(table):  # properties of a table are set when it is made
+        if not self.exists(table):  # properties of a table are set when it is made
             kept = f"interval {KEPT_DAYS[table]} days"
             writer = writer.option("delta.deletedFileRetentionDuration", kept)
         return writer

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of
@@ -32,10 +33,15 @@ def training_examples_stage(trained_until: datetime, vision: str) -> Stage:
         return Outcome(output_digest=fingerprint, details={"folder": str(folder), "fingerprint": fingerprint})
 
     def input_digest(context: Context, ds: date) -> str:
-        there = sorted(path.parent.name for path in context.places.training.glob("data/*/meta.json"))
-        return digest_of(read_digest(context, ds), trained_until.isoformat(), vision, there)
+        return digest_of(read_digest(context, ds), trained_until.isoformat(), vision, _lost_folders(context))
 
     return Stage(job=names.TRAINING_EXAMPLES_JOB, input_digest=input_digest, run=run)
+
+
+def _lost_folders(context: Context) -> list[str]:
+    """Folders that an earlier run wrote and that are gone: they are written anew."""
+    wrote = {row.details["folder"] for row in context.ledger.all_rows(names.TRAINING_EXAMPLES_JOB) if row.settled}
+    return sorted(folder for folder in wrote if not (Path(folder) / "meta.json").is_file())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

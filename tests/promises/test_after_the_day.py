@@ -137,6 +137,8 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     folders = set((world.root / "training" / "data").iterdir())
     assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", day(1).isoformat()) == names.EXIT_DONE
     assert set((world.root / "training" / "data").iterdir()) == folders  # what the evaluation had read
+    assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", day(1).isoformat()) == names.EXIT_DONE
+    assert world.context().ledger.state(names.TRAINING_EXAMPLES_JOB, day(0)).status == names.UNCHANGED
 
 
 def test_the_first_item_after_training_is_the_target(world: World) -> None:
