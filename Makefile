@@ -23,7 +23,7 @@ demo: setup ## the whole road on the sample world: three days published, joined 
 	@$(BIN)/karma demo --root "$(ROOT)"
 
 test: setup ## the tests, in two processes (ARGS="tests/house -x" goes to pytest)
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## format, lint, types, architecture: under a minute
 	@$(BIN)/ruff format --check .

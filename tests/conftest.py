@@ -31,6 +31,19 @@ settings.register_profile("ci", settings.get_profile("local"), derandomize=True,
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+_LONGEST_FIRST = ("end_to_end/", "promises/test_scenarios", "promises/", "own_data/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The minutes before the seconds: a process that begins a long file last lets the other one wait."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((place for place, part in enumerate(_LONGEST_FIRST) if f"/tests/{part}" in path), len(_LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
     """Owns the JVM; tests take ``spark``. Imported here, so that tests without Spark start at once."""

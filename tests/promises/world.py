@@ -114,6 +114,17 @@ class World:
         return {row["request_id"]: row.asDict() for row in self.context().tables.read_where(names.RANKING_FEATURES, where).collect()}
 
 
+def copy_of(root: Path, spark: SparkSession, folder: Path) -> World:
+    """A world of one's own: the files of ``root`` under ``folder``."""
+    shutil.copytree(root, folder / "world")
+    return World(spark, folder / "world")
+
+
+def rows_of(world: World, offset: int) -> dict[str, dict[str, Any]]:
+    """A snapshot with its vectors as lists, clocks included: equal means untouched."""
+    return {user: {**row, "embedding": row["embedding"].tolist()} for user, row in world.snapshot(offset).items()}
+
+
 def assert_same_snapshot(one: dict, other: dict) -> None:
     """P5b: the same users, fingerprints and vectors (cosine >= 0.99999 in fp32); where a vector was encoded may differ."""
     assert one.keys() == other.keys()
