@@ -81,7 +81,10 @@ def parse_day(text: str, flag: str) -> date:
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             raise ValueError
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
+        if day == date.max:  # it has no end
+            raise ValueError
+        return day
     except ValueError:
         raise UsageError("NOT_A_DAY", f"{flag} is no date", expected="YYYY-MM-DD", got=repr(text)) from None
 

@@ -12,7 +12,7 @@ from jobs.item_embeddings import item_embeddings_stage
 from jobs.ledger import LedgerRow
 from jobs.publish import Publication, publish_stage
 from jobs.ranking_features import JoinPolicy, ranking_features_stage
-from jobs.stage import Context, Stage, run_stage
+from jobs.stage import Context, Stage, run_stage, stage_that_ends_with
 from jobs.user_histories import user_histories_stage
 from jobs.validate import validate_stage
 from jobs.visual_features import visual_features_stage
@@ -80,18 +80,18 @@ DAY: tuple[Step, ...] = (
 def run_day(context: Context, options: DayOptions, ds: date, encoders: Sequence[Encoder], steps: Sequence[Step] = DAY) -> list[LedgerRow]:
     """Run ``steps`` of ``ds`` in order, those of a space once for each of ``encoders``.
 
-    Every step has its ledger row: one whose needs did not settle says ``missing_input``. Returns the final ledger rows.
-
-    Raises InputMissingError where a step needs an encoder and there is none.
+    Every step has its ledger row: one whose needs did not settle, or that finds no encoder, says ``missing_input``. Returns the final
+    ledger rows.
     """
-    if not encoders and any(step.per_space for step in steps):
-        raise InputMissingError("NO_ENCODER", "no encoder is active", partition=f"ds={ds}", hint="karma train-encoder makes one")
-    return [run_stage(context, step.stage(options, encoder), ds) for step, encoder in _runs(steps, encoders)]
+    return [run_stage(context, stage, ds) for stage in _stages(steps, options, encoders)]
 
 
-def _runs(steps: Sequence[Step], encoders: Sequence[Encoder]) -> Iterator[tuple[Step, Encoder | None]]:
+def _stages(steps: Sequence[Step], options: DayOptions, encoders: Sequence[Encoder]) -> Iterator[Stage]:
     for step in steps:
-        if step.per_space:
-            yield from ((step, encoder) for encoder in encoders)
+        if not step.per_space:
+            yield step.stage(options, None)
+        elif encoders:
+            yield from (step.stage(options, encoder) for encoder in encoders)
         else:
-            yield step, None
+            error = InputMissingError("NO_ENCODER", "no encoder is active", hint="karma train-encoder makes and registers one")
+            yield stage_that_ends_with(error, step.job)

@@ -35,7 +35,7 @@ def day_lines(ledger: Ledger, days: Sequence[date], spaces: Sequence[str]) -> li
     shared = {job: ledger.states(job, until=days[-1]) for job in _GLOBAL_JOBS}
     lines = []
     for space in spaces or ("",):
-        own = {job: ledger.states(job, space, until=days[-1]) for job in _SPACE_JOBS} if space else {}
+        own = {job: ledger.states(job, space, until=days[-1]) for job in _SPACE_JOBS}
         lines += [{"ds": day.isoformat(), "space_id": space or HOLE, **_statuses({**shared, **own}, day)} for day in days]
     return sorted(lines, key=lambda line: (line["ds"], line["space_id"]))
 

@@ -1,13 +1,13 @@
 """Encoder versions: which artefacts exist, which are active, who is champion."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jobs.errors import InputMissingError, JobError, UsageError
-from jobs.stage import Context
+from jobs.stage import Context, Stage, stage_that_ends_with
 from karma.artefact import Manifest, artefact_digest, read_manifest
 from schemas import names
 
@@ -128,6 +128,14 @@ def encoders_of(context: Context, version: str | None) -> list[Encoder]:
     if version is not None or not (active := active_encoders(context)):
         return [encoder_of(context, version)]
     return active
+
+
+def stages_of_spaces(context: Context, job: str, version: str | None, stage: Callable[[Encoder], Stage]) -> list[Stage]:
+    """``stage`` of each of `encoders_of`; where there is none, one that ends with that error, so that the ledger tells it (P6)."""
+    try:
+        return [stage(encoder) for encoder in encoders_of(context, version)]
+    except JobError as error:
+        return [stage_that_ends_with(error, job)]
 
 
 def encoder_of(context: Context, version: str | None) -> Encoder:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoders_of
+from jobs.encoders import Encoder, stages_of_spaces
 from jobs.errors import InputMissingError, JobError
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
@@ -175,9 +175,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: InterestEmbeddingsArgs) -> int:
         days = args.days
         context = context_of(args, names.INTEREST_EMBEDDINGS_JOB, recompute=args.recompute)
-        return run_days(
-            context, [interest_embeddings_stage(encoder, args.token_budget) for encoder in encoders_of(context, args.encoder)], days
+        stages = stages_of_spaces(
+            context, names.INTEREST_EMBEDDINGS_JOB, args.encoder, lambda encoder: interest_embeddings_stage(encoder, args.token_budget)
         )
+        return run_days(context, stages, days)
 
     return run_main(InterestEmbeddingsArgs, body, argv, prog="karma interest-embeddings")
 

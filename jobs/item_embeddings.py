@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoders_of
+from jobs.encoders import Encoder, stages_of_spaces
 from jobs.errors import InputMissingError
 from jobs.gate.verdict import refuse_blocked
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -131,7 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: ItemEmbeddingsArgs) -> int:
         days = args.days
         context = context_of(args, names.ITEM_EMBEDDINGS_JOB, recompute=args.recompute)
-        return run_days(context, [item_embeddings_stage(encoder) for encoder in encoders_of(context, args.encoder)], days)
+        stages = stages_of_spaces(context, names.ITEM_EMBEDDINGS_JOB, args.encoder, lambda encoder: item_embeddings_stage(encoder))
+        return run_days(context, stages, days)
 
     return run_main(ItemEmbeddingsArgs, body, argv, prog="karma item-embeddings")
 

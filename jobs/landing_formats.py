@@ -73,7 +73,9 @@ def _read_json(spark: SparkSession, source: Source) -> DataFrame:
     """One object a line; every value as text. Keys are looked up first, so that a missing column is told from a null."""
     lines = _lines(spark, _paths(source))
     keys = lines.where(F.is_valid_utf8(_LINE)).select(F.explode(F.json_object_keys(_LINE)).alias("key")).distinct().collect()
-    schema = _text_schema(sorted(row["key"] for row in keys))
+    columns = sorted(row["key"] for row in keys)
+    _refuse_twins(columns, source)
+    schema = _text_schema(columns)
     parsed = F.from_json(_LINE, schema, {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT})
     malformed = F.col("__p").isNull() | F.col("__p")[_CORRUPT].isNotNull()
     return _parsed(_numbered(lines).withColumn("__p", parsed), schema, malformed)
@@ -92,19 +94,34 @@ def _read_csv(spark: SparkSession, source: Source) -> DataFrame:
 
 
 def _header(line: str, source: Source) -> tuple[str, ...]:
-    """The column names in a header line; ``_c<i>`` where one is blank. Raises JobError where two are the same."""
+    """The column names in a header line; ``_c<i>`` where one is blank.
+
+    Raises JobError where two are the same (their case aside), or where the line is no UTF-8.
+    """
+    if "\ufffd" in line or "\x00" in line:
+        raise JobError(
+            "NOT_UTF8", "a header is not UTF-8", table=source.table, partition=source.label, got=repr(line[:40]),
+            hint="UTF-16, as spreadsheets export it, has to be written anew as UTF-8",
+        )  # fmt: skip
     form = source.csv
     doubled = form.escape == form.quote
     escape = None if doubled else form.escape
     reader = csv.reader([line], delimiter=form.delimiter, quotechar=form.quote, doublequote=doubled, escapechar=escape)
     fields = next(reader, [])
     columns = tuple(field.strip() or f"_c{index}" for index, field in enumerate(fields))
-    twice = {column for column in columns if columns.count(column) > 1}
+    _refuse_twins(columns, source)
+    return columns
+
+
+def _refuse_twins(columns: Sequence[str], source: Source) -> None:
+    """Raises JobError where two columns have one name; Spark does not tell apart what differs in its case alone."""
+    lower = [column.lower() for column in columns]
+    twice = sorted({column for column in columns if lower.count(column.lower()) > 1})
     if twice:
         raise JobError(
-            "DUPLICATE_COLUMN", "two columns have one name", table=source.table, column=", ".join(sorted(twice)), partition=source.label
-        )
-    return columns
+            "DUPLICATE_COLUMN", "two columns have one name", table=source.table, column=", ".join(twice), partition=source.label,
+            hint="names that differ in their case alone count as one",
+        )  # fmt: skip
 
 
 def _read_csv_lines(spark: SparkSession, paths: Sequence[str], header: Sequence[str], form: CsvFormat) -> DataFrame:

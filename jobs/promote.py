@@ -11,7 +11,7 @@ from rich.console import Console
 
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.digests import digest_of
-from jobs.encoders import Encoder, encoder_of, make_champion
+from jobs.encoders import Encoder, make_champion, stages_of_spaces
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from schemas import names
 
@@ -78,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(args: PromoteArgs) -> int:
         context = context_of(args, names.PROMOTE_JOB)
-        row = run_stage(context, promote_stage(encoder_of(context, args.encoder)), context.run_at.date())
+        (stage,) = stages_of_spaces(context, names.PROMOTE_JOB, args.encoder, promote_stage)
+        row = run_stage(context, stage, context.run_at.date())
         _show(row.details)
         return exit_code(row)
 

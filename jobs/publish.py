@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoders_of
+from jobs.encoders import Encoder, stages_of_spaces
 from jobs.errors import InputMissingError, JobError, SupersededError, UsageError
 from jobs.ledger import LedgerRow
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -201,7 +201,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: PublishArgs) -> int:
         days, how = args.days, args.how()
         context = context_of(args, names.PUBLISH_JOB, recompute=args.recompute)
-        return run_days(context, [publish_stage(encoder, how) for encoder in encoders_of(context, args.encoder)], days)
+        stages = stages_of_spaces(context, names.PUBLISH_JOB, args.encoder, lambda encoder: publish_stage(encoder, how))
+        return run_days(context, stages, days)
 
     return run_main(PublishArgs, body, argv, prog="karma publish")
 

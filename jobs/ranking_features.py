@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoders_of
+from jobs.encoders import Encoder, stages_of_spaces
 from jobs.errors import InputMissingError
 from jobs.gate.verdict import refuse_blocked
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -170,7 +170,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: RankingFeaturesArgs) -> int:
         days = args.days
         context = context_of(args, names.RANKING_FEATURES_JOB, recompute=args.recompute)
-        return run_days(context, [ranking_features_stage(encoder, args.policy()) for encoder in encoders_of(context, args.encoder)], days)
+        stages = stages_of_spaces(
+            context, names.RANKING_FEATURES_JOB, args.encoder, lambda encoder: ranking_features_stage(encoder, args.policy())
+        )
+        return run_days(context, stages, days)
 
     return run_main(RankingFeaturesArgs, body, argv, prog="karma ranking-features")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from typing import Never
 
 from pyspark.sql import SparkSession
 
@@ -82,6 +83,15 @@ class Stage:
     input_digest: Callable[[Context, date], str]
     run: Callable[[Context, date, int], Outcome]
     space_id: str = ""
+
+
+def stage_that_ends_with(error: JobError, job: str, space_id: str = "") -> Stage:
+    """A stage that does nothing but write ``error`` into the ledger: for a day that found no stage to run."""
+
+    def ends(*_: object) -> Never:
+        raise error
+
+    return Stage(job=job, space_id=space_id, input_digest=ends, run=ends)
 
 
 def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame
 from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, encoders_of
+from jobs.encoders import Encoder, stages_of_spaces
 from jobs.errors import JobError, UsageError
 from jobs.stage import Context, Outcome, Stage, run_days
 from schemas import names
@@ -104,7 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: TrainingShardsArgs) -> int:
         days = args.days
         context = context_of(args, names.TRAINING_SHARDS_JOB, recompute=args.recompute)
-        stages = [training_shards_stage(encoder, args.rows_per_shard) for encoder in encoders_of(context, args.encoder)]
+        stages = stages_of_spaces(
+            context, names.TRAINING_SHARDS_JOB, args.encoder, lambda encoder: training_shards_stage(encoder, args.rows_per_shard)
+        )
         return run_days(context, stages, days)
 
     return run_main(TrainingShardsArgs, body, argv, prog="karma training-shards")

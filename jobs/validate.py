@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of
-from jobs.encoders import Encoder, encoders_of
+from jobs.encoders import Encoder, stages_of_spaces
 from jobs.errors import InputMissingError, VersionGoneError
 from jobs.gate.verdict import refuse_blocked
 from jobs.ledger import LedgerRow
@@ -97,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: ValidateArgs) -> int:
         days = args.days
         context = context_of(args, names.VALIDATE_JOB, recompute=args.recompute)
-        return run_days(context, [validate_stage(encoder) for encoder in encoders_of(context, args.encoder)], days)
+        stages = stages_of_spaces(context, names.VALIDATE_JOB, args.encoder, lambda encoder: validate_stage(encoder))
+        return run_days(context, stages, days)
 
     return run_main(ValidateArgs, body, argv, prog="karma validate")
 

@@ -123,12 +123,16 @@ def test_events_need_a_column_for_items_or_queries(warehouse: Warehouse) -> None
         ({"a.xlsx": "x"}, "UNKNOWN_FORMAT"),
         ({"a.parquet": "this is no Parquet file"}, "UNREADABLE_FILE"),
         ({"a.csv": "user_id,user_id\n1,2\n"}, "DUPLICATE_COLUMN"),
+        ({"a.csv": "user_id,User_ID\n1,2\n"}, "DUPLICATE_COLUMN"),
+        ({"a.jsonl": '{"user_id": 1, "User_ID": 2}'}, "DUPLICATE_COLUMN"),
+        ({"a.csv": "user_id,event_type\n1,click\n".encode("utf-16")}, "NOT_UTF8"),
+        ({"a:b.csv": "user_id\n1\n"}, "FILE_NAME"),
     ],
 )
-def test_sources_that_cannot_be_meant(warehouse: Warehouse, files: dict[str, str], code: str) -> None:
+def test_sources_that_cannot_be_meant(warehouse: Warehouse, files: dict[str, str | bytes], code: str) -> None:
     folder = warehouse.land(names.EVENTS, [])
     for name, content in files.items():
-        (folder / name).write_text(content)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     row = warehouse.ingest(names.EVENTS)
     assert (row.status, row.reason is not None and code in row.reason) == (names.FAILED, True)
     assert f"ds={DAY}" in str(row.reason)

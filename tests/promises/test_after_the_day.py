@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -158,12 +159,15 @@ def test_the_first_item_after_training_is_the_target(world: World) -> None:
 
 
 def test_a_retired_encoder_is_produced_no_more(world: World) -> None:
-    world.add_encoder(tiny_encoder(world.root / "encoders", "heir", seed=2))
+    heir = world.add_encoder(tiny_encoder(world.root / "encoders", "heir", seed=2))
     where = ["--root", str(world.root)]
     assert run(names.RETIRE_JOB, *where, "--encoder", "tiny") == names.EXIT_USAGE  # the champion
     assert run(names.RETIRE_JOB, *where, "--encoder", "none") == names.EXIT_INPUT_MISSING
+    shutil.rmtree(heir.folder)  # a lost artefact is a reason to retire its encoder
     assert run(names.RETIRE_JOB, *where, "--encoder", "heir") == names.EXIT_DONE
     assert [encoder.version for encoder in active_encoders(world.context())] == ["tiny"]
+    rows = world.context().ledger.rows(names.RETIRE_JOB, heir.space_id)
+    assert [row.status for row in rows] == [names.STARTED, names.DONE]
 
 
 def test_a_registration_beside_a_promotion_is_not_lost(world: World) -> None:

@@ -9,8 +9,10 @@ import pytest
 from jobs import interest_embeddings
 from jobs.day import DAY
 from jobs.days import HOLE, day_lines
+from jobs.places import Places
+from jobs.stage import Context
 from schemas import names
-from tests.promises.world import World, day
+from tests.promises.world import World, day, moment
 
 BESIDE_THE_DAY = (
     "run-day", "training-examples", "train-encoder", "evaluate-encoder", "training-shards", "table-upkeep", "promote", "retire", "days",
@@ -33,7 +35,15 @@ def test_help(job: str, capsys: pytest.CaptureFixture) -> None:
 
 @pytest.mark.parametrize("job", [step.job for step in DAY])
 @pytest.mark.parametrize(
-    "days", [["--ds", "2026-3-1"], ["--ds", "None"], ["--ds", "20260301"], [], ["--ds-from", "2026-03-02", "--ds-to", "2026-03-01"]]
+    "days",
+    [
+        ["--ds", "2026-3-1"],
+        ["--ds", "None"],
+        ["--ds", "20260301"],
+        ["--ds", "9999-12-31"],
+        [],
+        ["--ds-from", "2026-03-02", "--ds-to", "2026-03-01"],
+    ],
 )
 def test_a_day_that_is_none_is_a_usage_error(job: str, days: list[str], tmp_path: Any) -> None:
     assert run(job, "--root", str(tmp_path), *days) == names.EXIT_USAGE == 2
@@ -58,6 +68,17 @@ def test_exit_codes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(names.VALIDATE_JOB, *where) == names.EXIT_GATE_BLOCKED == 3
     assert run(names.PUBLISH_JOB, *where) == names.EXIT_INPUT_MISSING
     assert world.snapshot(3) == {}
+
+
+@pytest.mark.parametrize(
+    "job", [step.job for step in DAY if step.per_space] + [names.TRAINING_SHARDS_JOB, names.PROMOTE_JOB, names.RETIRE_JOB]
+)
+def test_without_an_encoder_the_ledger_says_so(spark: Any, job: str, tmp_path: Any) -> None:
+    lifecycle = job in (names.PROMOTE_JOB, names.RETIRE_JOB)
+    which = ["--encoder", "none", "--run-at", day(0).isoformat()] if lifecycle else ["--ds", day(0).isoformat()]
+    assert run(job, "--root", str(tmp_path), *which) == names.EXIT_INPUT_MISSING
+    row = Context(spark=spark, places=Places(str(tmp_path)), run_at=moment(0)).ledger.state(job, day(0))
+    assert (row.status, "NO_ENCODER" in row.reason) == (names.MISSING_INPUT, True)
 
 
 def _zeros() -> Any:

@@ -131,9 +131,8 @@ def test_after_the_fix_a_clear_makes_it_green(driven: Driven, blocked: dict[str,
 
 
 def test_a_day_that_the_filled_holes_made_stale_is_done_again(driven: Driven) -> None:
-    """The third day was published before the events of the first two had been read."""
-    run_id = driven.trigger(NIGHT, day=driven.days[2])
-    assert driven.finished(NIGHT, run_id)["state"] == "success"
+    """The third day was published before the events of the first two had been read. By hand, beside the scheduler."""
+    driven.submit(driven.root, "run_day", "--ds", driven.days[2])
     night = [row["status"] for row in driven.ask("ledger", driven.root) if (row["job"], row["ds"]) == ("publish", driven.days[2])]
     assert night == [names.DONE, names.DONE]
 
