@@ -140,6 +140,7 @@ class Tables:
         """Append rows that the driver holds, in one commit; a column that a row lacks is null. Times carry a zone."""
         data, partition_by = _arrow_rows(rows, table), list(CONTRACTS[table].partition_by)
         deltalake.write_deltalake(self._places.table(table), data, mode="append", partition_by=partition_by)
+        self._hold_too(data, table)
 
     def change_rows(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], table: str) -> None:
         """Replace all rows of a small table by what ``change`` makes of them, in one commit.
@@ -167,9 +168,19 @@ class Tables:
     def _rows_held(self, table: deltalake.DeltaTable, name: str) -> pa.Table:
         """All rows of ``table``, read once a version: a stage asks its ledger a dozen times, and writes to it twice."""
         version = table.version()
-        if self._held.get(name, (-1, None))[0] != version:
-            self._held[name] = (version, table.to_pyarrow_table())
+        if name not in self._held or self._held[name][0] != version:
+            self._held[name] = (version, table.to_pyarrow_table().combine_chunks())
         return self._held[name][1]
+
+    def _hold_too(self, appended: pa.Table, name: str) -> None:
+        """Add rows just committed to those that are held. Only where theirs is the one commit since: else another writer's is missing."""
+        if name not in self._held:
+            return
+        version, held = self._held[name]
+        now = deltalake.DeltaTable(self._places.table(name)).version()
+        if now == version + 1:
+            rows = appended.select(held.column_names).cast(held.schema)
+            self._held[name] = (now, pa.concat_tables([held, rows]).combine_chunks())
 
     def _writer(self, frame: DataFrame, table: str) -> Any:
         contract = CONTRACTS[table]

@@ -31,7 +31,7 @@ settings.register_profile("ci", settings.get_profile("local"), derandomize=True,
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
-_LONGEST_FIRST = ("end_to_end/", "promises/test_scenarios", "promises/", "own_data/")
+_LONGEST_FIRST = ("end_to_end/", "promises/test_scenarios", "promises/", "own_data/", "udfs/", "session/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 
-from jobs.day import DAY, run_day
+from jobs.day import DAY
 from jobs.encoders import active_encoders, open_encoder
 from jobs.errors import JobError, VersionGoneError
 from jobs.evaluate_encoder import first_taken
@@ -20,7 +20,7 @@ from jobs.training_shards import SORTED_BY
 from schemas import names
 from schemas.contracts import CONTRACTS
 from schemas.upkeep import KEPT_DAYS
-from tests.promises.world import ITEMS, World, base_events, click, day, moment, shown
+from tests.promises.world import ITEMS, RUN_AT, World, base_events, click, day, moment
 from tests.tiny import tiny_encoder
 
 JOINING = [step for step in DAY if step.job in (names.INGEST_IMPRESSIONS_JOB, names.RANKING_FEATURES_JOB)]
@@ -201,7 +201,7 @@ def test_a_look_back_reads_what_was_published_then_and_changes_no_state(world: W
     (row,) = [row for row in world.context().ledger.rows(names.PUBLISH_JOB, space) if row.ds == day(0) and row.status == names.DONE]
     known_at = (row.at + timedelta(microseconds=1)).isoformat()
     world.land(names.EVENTS, 0, base_events(0)[:-1])  # day 0 as it is known now lacks an event
-    world.run(0)
+    world.run(0, run_at=RUN_AT + timedelta(days=1))
     assert run(names.RANKING_FEATURES_JOB, *where, "--known-at", known_at) == names.EXIT_DONE
     looked = world.context().ledger.state(names.LOOK_BACK_JOB, day(1), space)
     staged = {"ds": day(1), "space_id": space, "run_id": looked.details["staged_run_id"]}
@@ -220,18 +220,6 @@ def test_versions_stay_readable_as_long_as_upkeep_says(world: World) -> None:
     assert kept(names.INTEREST_EMBEDDINGS) == f"interval {KEPT_DAYS[names.INTEREST_EMBEDDINGS]} days"
     with pytest.raises(VersionGoneError, match="VERSION_GONE"):
         world.context().tables.read(names.INTEREST_EMBEDDINGS, version=10_000)
-
-
-def test_an_impression_that_comes_again_the_next_day_stays_one(world: World) -> None:
-    again = shown("q2-u00", "u00", "i00", moment(2, hour=18))
-    new = shown("q3-u00", "u00", "i00", moment(3, hour=18))
-    world.land(names.IMPRESSIONS, 3, [again, new])
-    world.run(3, join=True)
-    assert set(world.features(3)) == {"q2-u00", "q3-u00"}  # the day before was not there yet
-    for offset in (2, 3):
-        run_day(world.context(), world.options, day(offset), [world.encoder], JOINING)
-    assert "q2-u00" in world.features(2)
-    assert list(world.features(3)) == ["q3-u00"]
 
 
 def test_a_job_without_an_encoder_works_in_every_active_space(world: World) -> None:

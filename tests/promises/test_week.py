@@ -77,3 +77,9 @@ def test_the_old_space_goes_on_when_the_champion_changes(week: Week) -> None:
         assert len(rows) == len(USERS)
         for row in rows.values():
             assert row["candidate_cosine"] == pytest.approx(float(interests[row["user_id"]]["embedding"] @ candidate), abs=1e-5)
+
+
+def test_an_impression_that_comes_again_the_next_day_stays_one(week: Week) -> None:
+    assert set(week.before_its_day_came) == {"q6-u00", "q7-u00"}  # the day before was not there yet
+    assert "q6-u00" in week.features["tiny"]
+    assert list(week.world.features(7)) == ["q7-u00"]

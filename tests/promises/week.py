@@ -39,6 +39,7 @@ class Week:
     after_recompute: Rows = field(default_factory=dict)
     before_the_late_event: list[Rows] = field(default_factory=list)
     with_solo: Rows = field(default_factory=dict)
+    before_its_day_came: Rows = field(default_factory=dict)
     features: dict[str, Rows] = field(default_factory=dict)
     allowed: Rows = field(default_factory=dict)
 
@@ -48,10 +49,11 @@ class Week:
 
 
 def live_week(world: World) -> Week:
-    """Go on where the base world ends: days 3 to 6, and one day long ago.
+    """Go on where the base world ends: days 3 to 7, and one day long ago.
 
     Days 3 and 4: an item is renamed and renamed back, and day 1 is recomputed. Then a day of the past lands, and events as old as that
-    leave the table. Day 5: the champion changes, one event comes late, one is withdrawn. Day 6: everybody is shown an item.
+    leave the table. Day 5: the champion changes, one event comes late, one is withdrawn. Day 6: everybody is shown an item; day 7 came
+    before it and brought one of these impressions too.
     """
     week = Week(world)
     _rename_and_rename_back(week)
@@ -102,9 +104,14 @@ def _take_one_late_and_withdraw_one(week: Week) -> None:
 
 def _show_an_item_to_all(week: Week) -> None:
     world = week.world
+    again, new = shown("q6-u00", "u00", RENAMED, moment(6, hour=18)), shown("q7-u00", "u00", RENAMED, moment(7, hour=18))
+    world.land_day(7, impressions=[again, new])
+    run_day(world.context(), world.options, day(7), [world.encoder], JOINING)
+    week.before_its_day_came = world.features(7)
     impressions = [shown(f"q6-{user}", user, RENAMED, moment(6, hour=18)) for user in USERS]
     world.land_day(6, impressions=[*impressions, *(shown(user, user, RENAMED, SHOWN_AT) for user in (VETERAN, SOLO))])
     run_day(world.context(), world.options, day(6), week.encoders, JOINING)
+    run_day(world.context(), world.options, day(7), [world.encoder], JOINING)
     week.features = {encoder.version: world.features(6, encoder.space_id) for encoder in week.encoders}
     allowing = DayOptions(publication=Publication(mode="simulated"), join=JoinPolicy(allow_trained_after=True))
     run_day(world.context(), allowing, day(6), [week.seer], JOINING)
