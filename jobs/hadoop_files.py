@@ -5,10 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
-
-from jobs.errors import JobError
 
 _DIGEST_THREADS = 8
 
@@ -65,29 +62,18 @@ def literal(path: str) -> str:
 
 
 def list_files(spark: SparkSession, path: str) -> list[StoredFile]:
-    """All files below the folder ``path``, or ``path`` itself where it is a file; by name. Empty where there is nothing.
-
-    Raises JobError where one has a name that Hadoop cannot hold.
-    """
+    """All files below the folder ``path``, or ``path`` itself where it is a file; by name. Empty where there is nothing."""
     hadoop_path, file_system = _path(spark, path)
     if not file_system.exists(hadoop_path):
         return []
     status = file_system.getFileStatus(hadoop_path)
     base = status.getPath() if status.isDirectory() else status.getPath().getParent()
     prefix = len(str(base.toString()).rstrip("/")) + 1
-    found = []
-    try:
-        entries = file_system.listFiles(hadoop_path, True)
-        while entries.hasNext():
-            entry = entries.next()
-            full = str(entry.getPath().toString())
-            found.append(StoredFile(name=full[prefix:], path=full, size=int(entry.getLen())))
-    except Py4JJavaError as error:
-        if "URISyntaxException" not in str(error.java_exception):
-            raise
-        said = str(error.java_exception.getMessage())
-        hint = "rename it: Hadoop takes what stands before a colon for a scheme"
-        raise JobError("FILE_NAME", "a file has a name with a colon", partition=path, got=said, hint=hint) from error
+    found, entries = [], file_system.listFiles(hadoop_path, True)
+    while entries.hasNext():
+        entry = entries.next()
+        full = str(entry.getPath().toString())
+        found.append(StoredFile(name=full[prefix:], path=full, size=int(entry.getLen())))
     return sorted(found, key=lambda file: file.name)
 
 

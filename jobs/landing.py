@@ -95,6 +95,7 @@ def _place(places: Places, table: str, day: date | None) -> tuple[str, str]:
 
 def _listed(spark: SparkSession, table: str, path: str, label: str) -> Partition:
     files = hadoop_files.list_files(spark, path)
+    _refuse_colons(files, table, label)
     folder = hadoop_files.qualified(spark, path)
     if len(files) == 1 and files[0].path == folder:
         folder = folder[: -len(files[0].name) - 1]
@@ -103,6 +104,15 @@ def _listed(spark: SparkSession, table: str, path: str, label: str) -> Partition
         return Partition(table=table, label=label, folder=folder, files=tuple(kept), format=DELTA)
     kept = [file for file in files if not _hidden(file.name)]
     return Partition(table=table, label=label, folder=folder, files=tuple(kept), format=_one_format(kept, table, label))
+
+
+def _refuse_colons(files: list[StoredFile], table: str, label: str) -> None:
+    named = next((file.name for file in files if ":" in file.name), None)
+    if named is not None:
+        raise JobError(
+            "FILE_NAME", "a landed file has a colon in its name", table=table, partition=label, got=named,
+            hint="rename it: Hadoop takes what stands before a colon for a scheme",
+        )  # fmt: skip
 
 
 def _hidden(name: str) -> bool:

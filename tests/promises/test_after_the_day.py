@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable
 
-from jobs.day import DAY
+from jobs.day import run_day
 from jobs.encoders import active_encoders, open_encoder
 from jobs.errors import JobError, VersionGoneError
 from jobs.evaluate_encoder import first_taken
@@ -20,10 +20,8 @@ from jobs.training_shards import SORTED_BY
 from schemas import names
 from schemas.contracts import CONTRACTS
 from schemas.upkeep import KEPT_DAYS
-from tests.promises.world import ITEMS, RUN_AT, World, base_events, click, day, moment
+from tests.promises.world import ITEMS, PUBLISHING, RUN_AT, World, base_events, click, day, moment, rows_of
 from tests.tiny import tiny_encoder
-
-JOINING = [step for step in DAY if step.job in (names.INGEST_IMPRESSIONS_JOB, names.RANKING_FEATURES_JOB)]
 
 
 def run(job: str, *arguments: str) -> int:
@@ -68,46 +66,34 @@ def test_shards_wait_for_the_join(world: World) -> None:
     assert run(names.TRAINING_SHARDS_JOB, "--root", str(world.root), "--ds", day(2).isoformat()) == names.EXIT_INPUT_MISSING
 
 
-def test_upkeep_changes_no_published_row_and_joins_the_ledgers_many_files(world: World) -> None:
-    ledger = DeltaTable.forPath(world.spark, f"{world.root}/warehouse/{names.RUN_LEDGER}")
-    told = world.context().tables.read(names.RUN_LEDGER).count()
-    assert int(ledger.detail().collect()[0]["numFiles"]) > 10
-    before = [world.snapshot(offset) for offset in (0, 1, 2)]
-    far = (day(0) + timedelta(days=365)).isoformat()
-    assert run(names.TABLE_UPKEEP_JOB, "--root", str(world.root), "--ds", far) == names.EXIT_DONE
-    after = [world.snapshot(offset) for offset in (0, 1, 2)]
-    assert [{user: row["fingerprint"] for user, row in rows.items()} for rows in after] == [
-        {user: row["fingerprint"] for user, row in rows.items()} for rows in before
-    ]
-    tables = world.context().tables
-    assert int(ledger.detail().collect()[0]["numFiles"]) < 5
-    assert tables.read(names.RUN_LEDGER).count() == told + 2  # its own: started, done
-    assert tables.read(names.INTEREST_EMBEDDINGS_STAGED).isEmpty()  # all of it is published, and a year old
-    assert world.statuses(world.run(2)) == {names.UNCHANGED}
-
-
 def staged_now(world: World) -> set[str]:
     """Days whose staged rows can be read at the newest version."""
     return {str(row["ds"]) for row in world.context().tables.read(names.INTEREST_EMBEDDINGS_STAGED).select("ds").distinct().collect()}
 
 
-def test_upkeep_keeps_what_waits_to_be_published(world: World) -> None:
-    where = ["--root", str(world.root), "--ds", day(3).isoformat()]
-    for job in (
-        names.INGEST_EVENTS_JOB, names.INGEST_ITEMS_JOB, names.VISUAL_FEATURES_JOB, names.ITEM_EMBEDDINGS_JOB, names.USER_HISTORIES_JOB,
-        names.INTEREST_EMBEDDINGS_JOB, names.VALIDATE_JOB,
-    ):  # fmt: skip
-        assert run(job, *where) == names.EXIT_DONE
+def test_upkeep_changes_no_published_row_and_keeps_what_waits(world: World) -> None:
+    """Ten years later, with a day that was judged and not yet published."""
+    steps = PUBLISHING[:-1]
+    assert {row.status for row in run_day(world.context(), world.options, day(3), [world.encoder], steps)} == {names.DONE}
+    ledger = DeltaTable.forPath(world.spark, f"{world.root}/warehouse/{names.RUN_LEDGER}")
+    told = world.context().tables.read(names.RUN_LEDGER).count()
+    assert int(ledger.detail().collect()[0]["numFiles"]) > 10
+    before = [rows_of(world, offset) for offset in (0, 1, 2)]
     far = (day(0) + timedelta(days=3650)).isoformat()
     assert run(names.TABLE_UPKEEP_JOB, "--root", str(world.root), "--ds", far) == names.EXIT_DONE
+    assert [rows_of(world, offset) for offset in (0, 1, 2)] == before
+    assert int(ledger.detail().collect()[0]["numFiles"]) < 5
+    assert world.context().tables.read(names.RUN_LEDGER).count() == told + 2  # its own: started, done
     assert staged_now(world) == {day(3).isoformat()}
-    # The published day can be published in another way though what it was staged from is gone; the waiting one can still be published.
-    assert run(names.PUBLISH_JOB, "--root", str(world.root), "--ds", day(1).isoformat(), "--publication", "simulated") == names.EXIT_DONE
+    # What was published can be published in another way though what it was staged from is gone; what waits can still be published.
+    again, where = ["--root", str(world.root), "--ds", day(1).isoformat()], ["--root", str(world.root), "--ds", day(3).isoformat()]
+    assert run(names.PUBLISH_JOB, *again, "--publication", "simulated", "--recompute") == names.EXIT_DONE
     assert run(names.PUBLISH_JOB, *where, "--publication", "live") == names.EXIT_DONE
     assert run(names.PUBLISH_JOB, *where, "--publication", "simulated") == names.EXIT_DONE
     assert {row["publication"] for row in world.snapshot(3).values()} == {names.LIVE}
     assert world.context().ledger.state(names.PUBLISH_JOB, day(3), world.encoder.space_id).status == names.UNCHANGED
-    assert run(names.VALIDATE_JOB, "--root", str(world.root), "--ds", day(1).isoformat(), "--recompute") == names.EXIT_INPUT_MISSING
+    assert run(names.VALIDATE_JOB, *again, "--recompute") == names.EXIT_INPUT_MISSING
+    assert world.statuses(world.run(2)) == {names.UNCHANGED}
 
 
 def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsys: pytest.CaptureFixture[str]) -> None:
