@@ -87,7 +87,7 @@ def test_upkeep_changes_no_published_row_and_keeps_what_waits(world: World) -> N
     assert staged_now(world) == {day(3).isoformat()}
     # What was published can be published in another way though what it was staged from is gone; what waits can still be published.
     again, where = ["--root", str(world.root), "--ds", day(1).isoformat()], ["--root", str(world.root), "--ds", day(3).isoformat()]
-    assert run(names.PUBLISH_JOB, *again, "--publication", "simulated", "--recompute") == names.EXIT_DONE
+    assert run(names.PUBLISH_JOB, *again, "--publication", "simulated") == names.EXIT_DONE
     assert run(names.PUBLISH_JOB, *where, "--publication", "live") == names.EXIT_DONE
     assert run(names.PUBLISH_JOB, *where, "--publication", "simulated") == names.EXIT_DONE
     assert {row["publication"] for row in world.snapshot(3).values()} == {names.LIVE}
