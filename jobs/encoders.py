@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.errors import InputMissingError, JobError, UsageError
 from jobs.stage import Context, Stage, stage_that_ends_with
-from karma.artefact import Manifest, artefact_digest, read_manifest
+from karma.manifest import Manifest, artefact_digest, read_manifest
 from schemas import names
 
 

@@ -35,6 +35,8 @@ PARTS = {
 USER = "admin"
 DAGS_SHOWN = ("interest_features", "ranking_features")
 READY_WITHIN_SECONDS = 180
+NIGHT = timedelta(hours=2)
+"""When a day's run begins, after midnight UTC."""
 END_WITHIN_SECONDS = 20
 
 
@@ -163,14 +165,19 @@ def refuse_taken_port(port: int) -> None:
         raise SystemExit(f"Port {port} is taken by another program; name another one: make airflow AIRFLOW_PORT=8081")
 
 
-def yesterday() -> date:
-    return datetime.now(UTC).date() - timedelta(days=1)
+def last_day(now: datetime) -> date:
+    """The newest day whose night has come: the run at 02:00 UTC takes the day before (dags/days.py), so until then it is the one before that."""
+    return (now - NIGHT).date() - timedelta(days=1)
+
+
+def day_landed_last() -> date:
+    return last_day(datetime.now(UTC))
 
 
 def remove_outdated(local: LocalAirflow) -> None:
-    """A sample world ends yesterday, so that the night's run finds its day landed; an older one is made anew."""
+    """A sample world ends with the day of the last night, so that its run finds it landed; an older one is made anew."""
     manifest = local.world / "world" / "world.json"
-    if manifest.is_file() and (last := max(json.loads(manifest.read_text())["days"])) != yesterday().isoformat():
+    if manifest.is_file() and (last := max(json.loads(manifest.read_text())["days"])) != day_landed_last().isoformat():
         say(f"The sample world in {local.world} ends on {last}: it is made anew, and so is Airflow's database.")
         shutil.rmtree(local.world)
         shutil.rmtree(local.home, ignore_errors=True)
@@ -178,7 +185,7 @@ def remove_outdated(local: LocalAirflow) -> None:
 
 def make_world(local: LocalAirflow, arguments: list[str]) -> None:
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
-    first = yesterday() - timedelta(days=int(options.setdefault("--days", "3")) - 1)
+    first = day_landed_last() - timedelta(days=int(options.setdefault("--days", "3")) - 1)
     words = [word for pair in options.items() for word in pair]
     run_job(local, "demo", "--only-encoder", "--root", str(local.world), "--first-day", first.isoformat(), *words)
     run_job(local, "submit-conf", "--out", str(local.spark_conf), "--few-rows")
@@ -234,7 +241,7 @@ def is_parsed(local: LocalAirflow, dag_id: str) -> bool:
 
 
 def show_days(local: LocalAirflow) -> None:
-    """Let the night's run of yesterday go, and fill the days before it."""
+    """Let the last night's run go, and fill the days before it."""
     for dag_id in DAGS_SHOWN:
         local.api("PATCH", f"dags/{dag_id}", is_paused=False)
     days = sorted(json.loads((local.world / "world" / "world.json").read_text())["days"])[:-1]

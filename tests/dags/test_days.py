@@ -12,6 +12,7 @@ from jinja2 import UndefinedError
 
 from dags.days import DAY
 from schemas import names
+from scripts.local_airflow import last_day
 from tests.dags.conftest import ROOT, ask_jobs
 from tests.dags.runs import rendered
 
@@ -104,3 +105,11 @@ def test_a_named_day_wins_over_the_runs_own(dags: dict[str, DAG]) -> None:
     words = rendered(dags["interest_features"], names.VALIDATE_JOB, "application_args", **run)
     assert words[words.index("--ds") + 1] == "2026-11-01"
     assert DAY in dags["interest_features"].get_task(names.VALIDATE_JOB).application_args  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [("2026-11-21T01:59:59", "2026-11-19"), ("2026-11-21T02:00:00", "2026-11-20"), ("2026-11-21T23:59:59", "2026-11-20")],
+)
+def test_the_sample_world_ends_with_the_day_of_the_last_night(now: str, expected: str) -> None:
+    assert last_day(datetime.fromisoformat(now).replace(tzinfo=UTC)).isoformat() == expected

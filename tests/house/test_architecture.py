@@ -53,6 +53,24 @@ def broken_imports(rule: Rule, files: list[Path]) -> list[str]:
     return [f"{path}:{line} imports {module}" for path in files for line, module in imported_modules(parse(path)) if rule(path, module)]
 
 
+JOBS_WITHOUT_A_MODEL = (
+    "ingest_events",
+    "user_histories",
+    "publish",
+    "ranking_features",
+    "training_shards",
+    "table_upkeep",
+    "promote",
+    "days",
+)
+
+
+def test_jobs_that_encode_nothing_load_no_model_library() -> None:
+    """Five seconds of every submission, on every start of a driver."""
+    program = f"import sys, importlib; [importlib.import_module('jobs.' + job) for job in {JOBS_WITHOUT_A_MODEL}]; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_no_import_breaks_the_rule(rule: Rule) -> None:
     assert broken_imports(rule, package_files()) == []

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from scripts.local_airflow import JOBS, PROJECT, LocalAirflow, members, yesterday
+from scripts.local_airflow import JOBS, PROJECT, LocalAirflow, day_landed_last, members
 
 T = TypeVar("T")
 NIGHT, JOIN = "interest_features", "ranking_features"
@@ -32,7 +32,7 @@ def wait_for(what: str, question: Callable[[], T | None], seconds: float = PATIE
 
 @dataclass(frozen=True)
 class Driven:
-    """A running local Airflow on a tiny world of three landed days, the last of them yesterday."""
+    """A running local Airflow on a tiny world of three landed days, the last of them that of the last night."""
 
     local: LocalAirflow
     twin: Path
@@ -40,7 +40,7 @@ class Driven:
 
     @property
     def days(self) -> list[str]:
-        return [(yesterday() - timedelta(days=back)).isoformat() for back in (2, 1, 0)]
+        return [(day_landed_last() - timedelta(days=back)).isoformat() for back in (2, 1, 0)]
 
     @property
     def root(self) -> Path:
