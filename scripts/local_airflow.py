@@ -166,7 +166,7 @@ def refuse_taken_port(port: int) -> None:
 
 
 def last_day(now: datetime) -> date:
-    """The newest day whose night has come: the run at 02:00 UTC takes the day before (dags/days.py), so until then it is the one before that."""
+    """The newest day whose night has come: the run at 02:00 UTC takes the day before (dags/days.py)."""
     return (now - NIGHT).date() - timedelta(days=1)
 
 
