@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: ItemEmbeddingsArgs) -> int:
         days = args.days
         context = context_of(args, names.ITEM_EMBEDDINGS_JOB, recompute=args.recompute)
-        stages = stages_of_spaces(context, names.ITEM_EMBEDDINGS_JOB, args.encoder, lambda encoder: item_embeddings_stage(encoder))
+        stages = stages_of_spaces(context, names.ITEM_EMBEDDINGS_JOB, args.encoder, item_embeddings_stage)
         return run_days(context, stages, days)
 
     return run_main(ItemEmbeddingsArgs, body, argv, prog="karma item-embeddings")

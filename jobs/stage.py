@@ -85,13 +85,13 @@ class Stage:
     space_id: str = ""
 
 
-def stage_that_ends_with(error: JobError, job: str, space_id: str = "") -> Stage:
+def stage_that_ends_with(error: JobError, job: str) -> Stage:
     """A stage that does nothing but write ``error`` into the ledger: for a day that found no stage to run."""
 
     def ends(*_: object) -> Never:
         raise error
 
-    return Stage(job=job, space_id=space_id, input_digest=ends, run=ends)
+    return Stage(job=job, input_digest=ends, run=ends)
 
 
 def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:

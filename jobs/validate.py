@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: ValidateArgs) -> int:
         days = args.days
         context = context_of(args, names.VALIDATE_JOB, recompute=args.recompute)
-        stages = stages_of_spaces(context, names.VALIDATE_JOB, args.encoder, lambda encoder: validate_stage(encoder))
+        stages = stages_of_spaces(context, names.VALIDATE_JOB, args.encoder, validate_stage)
         return run_days(context, stages, days)
 
     return run_main(ValidateArgs, body, argv, prog="karma validate")

@@ -21,7 +21,7 @@ from jobs.stage import Context
 from schemas import names
 from schemas.contracts import CONTRACTS
 
-WORLD = WorldConfig(users=80, items=292, days=2, history_days=20, image_px=32)
+WORLD = WorldConfig(users=80, items=300, days=2, history_days=20, image_px=32)
 TRAINING = Path(__file__).with_name("tiny.toml")
 PUBLISHED = (names.ITEM_EMBEDDINGS, names.INTEREST_EMBEDDINGS, names.RANKING_FEATURES)
 

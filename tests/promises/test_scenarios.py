@@ -79,7 +79,15 @@ def test_a_corrupted_day_is_blocked_and_mended_late(world: World, in_order: Worl
     assert before["vector_ds"] == day(4)
     world.run(3)
     assert joined(recompute=True) == before
-    world.run(4)  # the hole that was filled makes it stale, so this is a new run
+    for offset in (3, 4):
+        assert_same_snapshot(world.snapshot(offset), in_order.snapshot(offset))
+
+
+def test_a_hole_filled_after_the_next_day_equals_processing_in_order(world: World, in_order: World) -> None:
+    """Day 3 had not even been read when day 4 was processed."""
+    world.land(names.ITEMS, 3, [LANDED_ON_DAY_3])
+    world.land_day(4, events=base_events(4))
+    world.run(4, 3, 4)  # the hole makes day 4 stale, so its second run is a new one
     for offset in (3, 4):
         assert_same_snapshot(world.snapshot(offset), in_order.snapshot(offset))
 
