@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from karma.serving import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
+from karma.token_kinds import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 
 Longs = npt.NDArray[np.int64]
 
@@ -22,7 +22,7 @@ class TokenBatch:
 
     Attributes:
         vectors: float32 [B, T, dim]; zeros where there is no known item.
-        kinds: int64 [B, T], a token kind of ``karma.serving``.
+        kinds: int64 [B, T], a token kind of ``karma.token_kinds``.
         event_types: int64 [B, T]; zero in the padding.
         queries: B lists of T texts or None.
     """

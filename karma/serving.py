@@ -10,11 +10,9 @@ from transformers import PreTrainedTokenizerBase
 
 from karma.manifest import Manifest
 from karma.model.encoder import KarmaEncoder
-from karma.model.interest_encoder import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 from karma.text import render_query
+from karma.token_kinds import ITEM, PADDING
 from karma.tokenizer import TokenBag, bag_of, token_ids
-
-__all__ = ["ITEM", "PADDING", "QUERY_ONLY", "UNKNOWN_ITEM", "ServingEncoder"]
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

@@ -1,6 +1,7 @@
 """Interest vectors of user histories, as a pandas UDF over flat arrays."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,13 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, FloatType, IntegerType, StructField, StructType
 
 from karma.packing import NO_ITEM_PLACE, UNKNOWN_PLACE, FlatHistories, Longs
-from karma.serving import ServingEncoder
 from udfs.batching import plan_batches
 from udfs.item_vectors import ItemVectorsFile, Vectors
 from udfs.model_cache import Loader, bf16_encoder, fp32_encoder, item_vectors, load_once
 from udfs.shipping import ShippedFile
+
+if TYPE_CHECKING:
+    from karma.serving import ServingEncoder
 
 UNKNOWN_ITEM = ""
 """The content hash of an event whose item the catalogue does not know; null is the hash of an event without an item."""
@@ -55,7 +58,12 @@ def interest_udf(
 
 
 def encode_interests(
-    model: ServingEncoder, items: ItemVectorsFile, content_hashes: pd.Series, event_types: pd.Series, queries: pd.Series, token_budget: int
+    model: "ServingEncoder",
+    items: ItemVectorsFile,
+    content_hashes: pd.Series,
+    event_types: pd.Series,
+    queries: pd.Series,
+    token_budget: int,
 ) -> pd.DataFrame:
     """What the UDF does to one Arrow batch; a row of the result for each row, with the columns of ``INTEREST``.
 
@@ -73,7 +81,7 @@ def encode_interests(
 
 
 def _flatten(
-    model: ServingEncoder, items: ItemVectorsFile, content_hashes: pd.Series, event_types: pd.Series, queries: pd.Series
+    model: "ServingEncoder", items: ItemVectorsFile, content_hashes: pd.Series, event_types: pd.Series, queries: pd.Series
 ) -> tuple[FlatHistories, Vectors]:
     """All events of the batch in one row, and the vectors of the distinct items among them."""
     lengths = [len(hashes) for hashes in content_hashes]

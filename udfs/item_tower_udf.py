@@ -1,6 +1,7 @@
 """Item vectors of catalogue rows, as a pandas UDF."""
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,14 @@ from pyspark.sql import Column
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, FloatType
 
-from karma.serving import ServingEncoder
 from karma.text import render_item
 from udfs.batching import plan_batches
 from udfs.item_vectors import Vectors
 from udfs.model_cache import Loader, fp32_encoder, load_once
 from udfs.shipping import ShippedFile
+
+if TYPE_CHECKING:
+    from karma.serving import ServingEncoder
 
 EMBEDDING = ArrayType(FloatType(), containsNull=False)
 
@@ -38,7 +41,7 @@ def item_tower_udf(encoder: ShippedFile, *, load: Loader = fp32_encoder) -> Call
     return pandas_udf(vectors, returnType=EMBEDDING)  # type: ignore[call-overload]
 
 
-def encode_items(model: ServingEncoder, item_ids: pd.Series, titles: pd.Series, categories: pd.Series, features: pd.Series) -> pd.Series:
+def encode_items(model: "ServingEncoder", item_ids: pd.Series, titles: pd.Series, categories: pd.Series, features: pd.Series) -> pd.Series:
     """What the UDF does to one Arrow batch: float32 unit vectors in the order of the rows."""
     texts = np.array([render_item(title, category) for title, category in zip(titles, categories, strict=True)], object)
     ids, (visual, has_visual) = item_ids.to_numpy(object), _visual(features)

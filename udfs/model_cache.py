@@ -1,7 +1,8 @@
 """One model, and one open file of vectors, for each Python worker process.
 
 Spark keeps a worker alive over many tasks, but unpickles a UDF for each: what a UDF's own closure holds is built again and again.
-What a module holds stays, so the cache lives here and the UDFs reach it by import.
+What a module holds stays, so the cache lives here and the UDFs reach it by import. A driver names loaders and calls none: what they
+need (torch, transformers: five seconds) is imported where they run.
 """
 
 import logging
@@ -10,14 +11,14 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from karma.artefact import load_encoder
-from karma.precision import computes_in_bf16
-from karma.serving import ServingEncoder
 from karma.vision import VisionEncoder, load_vision_encoder
 from udfs.item_vectors import ItemVectorsFile
 from udfs.shipping import ShippedFile
+
+if TYPE_CHECKING:
+    from karma.serving import ServingEncoder
 
 log = logging.getLogger("karma.worker")
 log.setLevel(logging.INFO)
@@ -47,13 +48,18 @@ def vision_encoder_once(spec: str) -> VisionEncoder:
     return load_vision_encoder(spec)
 
 
-def fp32_encoder(folder: Path, digest: str) -> ServingEncoder:
-    """A ``Loader``: the artefact computing in float32. Raises karma.artefact.ArtefactError on a wrong digest."""
+def fp32_encoder(folder: Path, digest: str) -> "ServingEncoder":
+    """A ``Loader``: the artefact computing in float32. Raises karma.manifest.ArtefactError on a wrong digest."""
+    from karma.artefact import load_encoder
+
     return load_encoder(folder, digest)
 
 
-def bf16_encoder(folder: Path, digest: str) -> ServingEncoder:
+def bf16_encoder(folder: Path, digest: str) -> "ServingEncoder":
     """A ``Loader``: as ``fp32_encoder``, in bfloat16 where this processor multiplies it itself."""
+    from karma.artefact import load_encoder
+    from karma.precision import computes_in_bf16
+
     return load_encoder(folder, digest, bf16=computes_in_bf16())
 
 

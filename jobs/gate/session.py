@@ -8,7 +8,6 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.gate import docs
-from jobs.gate.expectations import judge
 from jobs.gate.rules import EXAMPLES, FIGURE, ROW_COUNT, Rule
 from jobs.gate.scalars import Provenance, provenance, schema_mismatches
 from jobs.gate.verdict import FAILED, Verdict
@@ -52,6 +51,8 @@ def run_gate(gate: Gate, staged: DataFrame, judged: Callable[[], Judged], *, pre
 
 
 def _verdict(gate: Gate, rules: Sequence[Rule], batches: Mapping[str, DataFrame], rows: int) -> Verdict:
+    from jobs.gate.expectations import judge  # Great Expectations takes seconds to import; most drivers find their day settled
+
     site = docs.site_of(gate.docs_dir, gate.contract.table, gate.space_id, gate.ds)
     docs.clear(site)
     results = judge(gate.spark, rules, batches, site)

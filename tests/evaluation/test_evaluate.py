@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, evaluate_targets
-from karma.serving import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
+from karma.token_kinds import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 
 ITEMS = {"a": [1.0, 0.0], "b": [0.9, 0.1], "c": [0.0, 1.0], "d": [-1.0, 0.0]}
 

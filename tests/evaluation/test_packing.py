@@ -1,7 +1,7 @@
 import numpy as np
 
 from karma.packing import NO_ITEM_PLACE, UNKNOWN_PLACE, FlatHistories
-from karma.serving import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
+from karma.token_kinds import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 
 VECTORS = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
 

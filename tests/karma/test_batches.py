@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from karma.config import EncoderConfig, SoftmaxConfig
-from karma.model.interest_encoder import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
+from karma.token_kinds import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 from karma.training.batches import BatchSampler, newest, windows_of
 from karma.training.data import NO_ITEM, UNKNOWN
 from karma.training.examples import NO_TARGET, split

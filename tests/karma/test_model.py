@@ -11,7 +11,8 @@ from karma.model.backbone import Backbone, small_llama
 from karma.model.encoder import KarmaEncoder
 from karma.model.item_tower import ItemTower
 from karma.model.pooling import RecencyPool
-from karma.serving import ITEM, QUERY_ONLY, UNKNOWN_ITEM, ServingEncoder
+from karma.serving import ServingEncoder
+from karma.token_kinds import ITEM, QUERY_ONLY, UNKNOWN_ITEM
 from karma.tokenizer import train_tokenizer
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from karma.serving import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM, ServingEncoder
+from karma.serving import ServingEncoder
+from karma.token_kinds import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 from tests.karma.conftest import Planted
 
 Histories = tuple[np.ndarray, np.ndarray, np.ndarray, list[list[str | None]]]

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from karma.serving import ITEM, QUERY_ONLY, UNKNOWN_ITEM
+from karma.token_kinds import ITEM, QUERY_ONLY, UNKNOWN_ITEM
 from tests.udfs.fake_encoder import DIM, FakeEncoder
 from udfs.interest_udf import encode_interests
 from udfs.item_vectors import ItemVectorsFile, MissingVectorsError
