@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from jobs.errors import JobError
@@ -40,6 +40,12 @@ def ensure_java(environ: MutableMapping[str, str] | None = None) -> str:
         return f"Java {version} of this machine"
     environ["JAVA_HOME"] = str(packaged_java_home())
     return f"the packaged Java (none of version {OLDEST_JAVA} or newer was found on this machine)"
+
+
+def program_of(environ: Mapping[str, str]) -> Path:
+    """The ``java`` that Spark starts in ``environ``, once ``ensure_java`` has seen to it."""
+    home = environ.get("JAVA_HOME")
+    return Path(home, "bin", "java") if home else Path(shutil.which("java", path=environ.get("PATH")) or "java")
 
 
 def java_version(java: Path) -> int:

@@ -10,6 +10,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from jobs.class_archive import mapping_options
 from jobs.delta_jars import DELTA_PACKAGE, JARS_FOLDER_VARIABLE, delta_jars
 from jobs.errors import JobError
 from jobs.java import ensure_java
@@ -94,12 +95,13 @@ def build_session(app_name: str, overrides: Mapping[str, str] | None = None) -> 
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     ensure_java()
     with delta_jars() as jars:
-        return _started(app_name, {**_DEFAULTS, **ONE_MACHINE, **jars, **(overrides or {}), **_FIXED})
+        return _started(app_name, {**local_settings(), **jars, **(overrides or {}), **_FIXED})
 
 
 def local_settings() -> dict[str, str]:
     """What a session on one machine is started with, Delta's jars aside."""
-    return {**_DEFAULTS, **ONE_MACHINE, **_FIXED}
+    options = "spark.driver.extraJavaOptions"
+    return {**_DEFAULTS, **ONE_MACHINE, options: f"{ONE_MACHINE[options]} {mapping_options()}".rstrip(), **_FIXED}
 
 
 def _is_submitted() -> bool:
@@ -130,7 +132,3 @@ def _started(app_name: str, settings: Mapping[str, str]) -> SparkSession:
             f"{JARS_FOLDER_VARIABLE}, or a mirror in DEFAULT_ARTIFACT_REPOSITORY"
         )
         raise JobError("NO_SESSION", f"Spark's JVM did not start: {error}", hint=hint) from error
-
-
-if __name__ == "__main__":  # a set-up's last step: shows that Spark starts, and fetches what it needs
-    build_session("set-up").stop()

@@ -133,9 +133,9 @@ make_environment() {
 
 ready_spark() {
     say "[2/3] Java: $("$venv/bin/python" -m jobs.java)"
-    say "[3/3] Spark and Delta: a first session, which fetches Delta's jars once (about 15 seconds)."
+    say "[3/3] Spark and Delta: a first session, which fetches Delta's jars and archives Spark's classes (about 40 seconds)."
     mkdir -p var
-    "$venv/bin/python" -m jobs.session >var/setup.log 2>&1 || {
+    "$venv/bin/python" -m jobs.ready_spark >var/setup.log 2>&1 || {
         cat var/setup.log >&2
         stop "Spark did not start; what it said stands above and in var/setup.log."
     }

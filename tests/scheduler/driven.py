@@ -92,14 +92,14 @@ class Driven:
         assert answer.returncode == 0, answer.stderr
         return json.loads(answer.stdout)
 
-    def submit(self, root: Path, job: str, *arguments: str) -> None:
-        """Plain spark-submit of a job, without a scheduler."""
+    def submit(self, root: Path, job: str, *arguments: str) -> "Submission":
+        """Begin a plain spark-submit of a job, without a scheduler."""
         words = [JOBS / "spark-submit", "--master", "local[2]", "--properties-file", self.local.spark_conf, PROJECT / "jobs" / f"{job}.py"]
         environ = {**self.local.environ(), "PYTHONPATH": str(PROJECT)}
-        done = subprocess.run(
-            [*map(str, words), "--root", str(root), *arguments], env=environ, cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        log = self.local.home / f"{root.name}-{job}.log"
+        with log.open("w") as said:
+            command = [*map(str, words), "--root", str(root), *arguments]
+            return Submission(subprocess.Popen(command, env=environ, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT), log)
 
     def processes_of(self, *words: str) -> list[psutil.Process]:
         """Those that Airflow started whose command line holds all ``words``."""
@@ -112,6 +112,18 @@ class Driven:
             if all(word in line for word in words):
                 found.append(process)
         return found
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A spark-submit at work, and what it says."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def done(self) -> None:
+        """Wait for it. Raises AssertionError where it did not do its work."""
+        assert self.process.wait(PATIENCE_SECONDS) == 0, self.log.read_text()[-3000:]
 
 
 def a_day_that_never_landed() -> str:
