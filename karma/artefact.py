@@ -132,12 +132,13 @@ def verify(folder: Path, expected_digest: str | None = None) -> Manifest:
     return manifest
 
 
-def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool = False) -> ServingEncoder:
+def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool = False, device: str = "cpu") -> ServingEncoder:
     """The encoder of an artefact, in evaluation mode, after every file's digest was checked.
 
     Args:
         expected_digest: what ``artefact_digest`` must give; None accepts any.
         bf16: compute in bfloat16 where that is safe; vectors are float32 either way.
+        device: where it computes, in torch's words.
 
     Raises:
         ArtefactError: a file is missing, was added or changed, the digest is another one, or this code makes other vectors.
@@ -154,7 +155,7 @@ def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool
     model.load_state_dict(load_file(folder / WEIGHTS))
     item_ids = json.loads((folder / ROWS).read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return ServingEncoder(manifest, model, tokenizer, {item_id: row for row, item_id in enumerate(item_ids)}, bf16=bf16)
+    return ServingEncoder(manifest, model, tokenizer, {item_id: row for row, item_id in enumerate(item_ids)}, bf16=bf16, device=device)
 
 
 def _space_id(manifest: Manifest) -> str:

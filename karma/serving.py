@@ -35,12 +35,14 @@ class ServingEncoder:
         rows: Mapping[str, int],
         *,
         bf16: bool = False,
+        device: str = "cpu",
     ) -> None:
         self.manifest = manifest
-        self.model = model.eval().requires_grad_(False)
+        self.model = model.eval().requires_grad_(False).to(device)
+        self._device = torch.device(device)
         self._tokenizer = tokenizer
         self._rows = rows
-        self._autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)
+        self._autocast = torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=bf16)
         self._event_types = {name: number for number, name in enumerate(manifest.event_types)}
 
     @property
@@ -83,10 +85,10 @@ class ServingEncoder:
         tower = self.model.tower
         width = len(tower.visual_mean)
         features = visual if visual.shape[1] == width else np.zeros((len(texts), width), np.float32)
-        rows = torch.tensor([self._rows.get(item_id, -1) for item_id in item_ids])
+        rows = torch.tensor([self._rows.get(item_id, -1) for item_id in item_ids], device=self._device)
         with torch.inference_mode(), self._autocast:
-            components = tower.reduce(torch.from_numpy(np.array(features, np.float32)))
-            vectors = self.model.items(self._bag(texts), components, torch.from_numpy(np.array(has_visual, bool)), rows)
+            components = tower.reduce(self._tensor(features, np.float32))
+            vectors = self.model.items(self._bag(texts), components, self._tensor(has_visual, bool), rows)
         return _unit_rows(vectors)
 
     def encode_histories(self, vectors: Floats, kinds: Ints, event_types: Ints, queries: Sequence[Sequence[str | None]]) -> Floats:
@@ -107,16 +109,16 @@ class ServingEncoder:
             return np.zeros((0, self.dim), np.float32)
         lengths = self._lengths(kinds)
         query_index, distinct = _number_queries(queries, kinds.shape)
-        known = torch.from_numpy(np.array(kinds == ITEM))[..., None]
+        known = self._tensor(kinds == ITEM, bool)[..., None]
         with torch.inference_mode(), self._autocast:
             batch = self.model.histories(
-                torch.from_numpy(np.array(vectors, np.float32)) * known,
-                torch.from_numpy(np.array(kinds, np.int64)),
-                torch.from_numpy(np.array(event_types, np.int64)),
+                self._tensor(vectors, np.float32) * known,
+                self._tensor(kinds, np.int64),
+                self._tensor(event_types, np.int64),
                 self._bag(distinct),
-                torch.from_numpy(query_index),
+                self._tensor(query_index, np.int64),
             )
-            interests = self.model.interest(batch, self.model.backbone, torch.from_numpy(lengths - 1)[:, None])
+            interests = self.model.interest(batch, self.model.backbone, self._tensor(lengths - 1, np.int64)[:, None])
         return _unit_rows(interests[:, 0])
 
     def _lengths(self, kinds: Ints) -> Ints:
@@ -129,8 +131,13 @@ class ServingEncoder:
             raise ValueError("padding must stand after a history's events")
         return lengths
 
+    def _tensor(self, values: npt.ArrayLike, dtype: npt.DTypeLike) -> Tensor:
+        """A copy: Arrow's arrays are read-only."""
+        return torch.from_numpy(np.array(values, dtype)).to(self._device)
+
     def _bag(self, texts: Sequence[str]) -> TokenBag:
-        return bag_of(token_ids(self._tokenizer, texts, self.model.config.max_tokens))
+        bag = bag_of(token_ids(self._tokenizer, texts, self.model.config.max_tokens))
+        return TokenBag(bag.ids.to(self._device), bag.offsets.to(self._device))
 
 
 def _number_queries(queries: Sequence[Sequence[str | None]], shape: tuple[int, ...]) -> tuple[Ints, list[str]]:
@@ -145,5 +152,5 @@ def _number_queries(queries: Sequence[Sequence[str | None]], shape: tuple[int, .
 
 
 def _unit_rows(vectors: Tensor) -> Floats:
-    rows: Floats = vectors.float().numpy()
+    rows: Floats = vectors.float().cpu().numpy()
     return rows

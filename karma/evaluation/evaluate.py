@@ -58,6 +58,7 @@ class Evaluation:
         users: spectrum of the interest vectors; None for fewer than two.
         items: spectrum of the item vectors; None for fewer than two.
         mask_seen: the policy: True where items of a user's history were no candidates.
+        interest_vectors: float32 [users, dim];  item_vectors: float32 [items, dim].
     """
 
     ranks: Longs
@@ -66,6 +67,8 @@ class Evaluation:
     users: Spectrum | None
     items: Spectrum | None
     mask_seen: bool
+    interest_vectors: Vectors
+    item_vectors: Vectors
 
 
 def evaluate_targets(
@@ -98,6 +101,8 @@ def evaluate_targets(
         users=_spectrum_or_none(users),
         items=_spectrum_or_none(items),
         mask_seen=mask_seen,
+        interest_vectors=users,
+        item_vectors=items,
     )
 
 

@@ -17,7 +17,7 @@ def lags(counts: Tensor, positions: Tensor) -> Tensor:
 
     Returns: int64 [b, p, t]; negative where the event is later than the position.
     """
-    steps = torch.arange(counts.shape[1])
+    steps = torch.arange(counts.shape[1], device=counts.device)
     later = steps[None, None, :] > positions[:, :, None]
     return (counts.gather(1, positions)[:, :, None] - counts[:, None, :]).masked_fill(later, -1)
 
@@ -57,5 +57,5 @@ class RecencyPool(nn.Module):
         """
         lag = lags(has_item.long().cumsum(1), positions)
         total = sum(gate * recency_mean(items, has_item, lag, kernel) for gate, kernel in zip(self.gates, self.kernels, strict=True))
-        events = torch.arange(1, items.shape[1] + 1).expand(len(items), -1)
+        events = torch.arange(1, items.shape[1] + 1, device=items.device).expand(len(items), -1)
         return total + self.query_gate * recency_mean(queries, has_query, lags(events, positions), self.query_kernel)

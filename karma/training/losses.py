@@ -40,6 +40,11 @@ class Learner:
     generator: torch.Generator
 
     @property
+    def device(self) -> torch.device:
+        """Where all of it lies."""
+        return self.popularity.device
+
+    @property
     def parts(self) -> tuple[nn.Module, ...]:
         """All modules that are trained; only the first is served."""
         return self.model, self.decoders, self.temperature
@@ -75,7 +80,7 @@ class _Step:
     def __init__(self, learner: Learner, batch: Batch) -> None:
         self._learner = learner
         self._batch = batch
-        self.next_items = torch.from_numpy(batch.targets[:, -1])
+        self.next_items = torch.as_tensor(batch.targets[:, -1])
         corpus = len(learner.tensors.rows)
         self._sampled = torch.randint(corpus, (len(self.next_items),), generator=learner.generator)
         self._places = self._needed()
@@ -83,16 +88,16 @@ class _Step:
         keep = torch.rand(len(self._places), generator=learner.generator) >= learner.config.collaborative_dropout
         self._items = item_vectors(learner.model, learner.tensors, self._places, keep)
         history = history_batch(learner.model, learner.tensors, batch.windows, self._items, self._column)
-        self._lengths = torch.from_numpy(batch.windows.lengths)
+        self._lengths = torch.as_tensor(batch.windows.lengths)
         self._states = self._read(history)
-        self.interests = learner.model.interest.combine(history, self._states, torch.from_numpy(batch.positions))
+        self.interests = learner.model.interest.combine(history, self._states, torch.as_tensor(batch.positions))
 
     def _needed(self) -> Tensor:
         """Catalogue places whose vector this step needs: the candidates, the histories and the items to reconstruct."""
         if len(self._batch.candidates) == len(self._learner.tensors.rows):
             return torch.arange(len(self._learner.tensors.rows))
         known = self._batch.windows.items[self._batch.windows.items >= 0]
-        parts = [torch.from_numpy(self._batch.candidates), torch.from_numpy(known), self._sampled]
+        parts = [torch.as_tensor(self._batch.candidates), torch.as_tensor(known), self._sampled]
         return torch.unique(torch.cat(parts))
 
     def _read(self, history: HistoryBatch) -> Tensor | None:
@@ -108,11 +113,11 @@ class _Step:
 
     def action(self) -> Tensor:
         learner, batch = self._learner, self._batch
-        targets = torch.from_numpy(batch.targets).flatten()
+        targets = torch.as_tensor(batch.targets).flatten()
         real = targets >= 0
-        candidates = torch.from_numpy(batch.candidates)
+        candidates = torch.as_tensor(batch.candidates)
         columns = torch.searchsorted(candidates, targets[real])
-        masked = None if batch.masked is None else torch.from_numpy(batch.masked)[real]
+        masked = None if batch.masked is None else torch.as_tensor(batch.masked)[real]
         log_q = None
         if len(candidates) < len(learner.tensors.rows):
             log_q = sampling_log_q(
@@ -160,10 +165,10 @@ def history_batch(model: KarmaEncoder, tensors: CatalogueTensors, windows: Windo
     Args:
         items: float [k, d], item vectors;  column: int64 [corpus], row of an item in ``items``.
     """
-    places = torch.from_numpy(windows.items)
+    places = torch.as_tensor(windows.items)
     vectors = F.embedding(column[places.clamp(min=0)].clamp(min=0), items) * (places >= 0)[..., None]
-    asked, index = queries_of(torch.from_numpy(windows.queries))
-    kinds, event_types = torch.from_numpy(windows.kinds), torch.from_numpy(windows.event_types)
+    asked, index = queries_of(torch.as_tensor(windows.queries))
+    kinds, event_types = torch.as_tensor(windows.kinds), torch.as_tensor(windows.event_types)
     return model.histories(vectors, kinds, event_types, tensors.queries.bag(asked), index)
 
 

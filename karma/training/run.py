@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from karma.config import TrainingConfig
 from karma.model.decoders import Decoders
 from karma.objectives.action import Temperature
-from karma.precision import wants_bf16
+from karma.precision import training_device, wants_bf16
 from karma.training.batches import BatchSampler
 from karma.training.data import TrainingData, TrainingDataError
 from karma.training.examples import NO_TARGET, Split, split
@@ -62,22 +63,30 @@ class Run:
         if not sampler.examples:
             raise TrainingDataError("no user has two item events at different times: there is nothing to learn the next item from")
         made = start(data, examples, config, progress=progress)
-        learner = _learner(config, data, examples, made)
+        learner = _learner(config, data, examples, made, training_device())
         return cls(
             config=config,
             start=made,
             learner=learner,
             sampler=sampler,
-            validation=Validation(histories=data.histories, split=examples, tensors=made.tensors, mask_seen=not repeats),
+            validation=Validation(histories=data.histories, split=examples, tensors=learner.tensors, mask_seen=not repeats),
             optimiser=optimiser_of(learner),
         )
 
     def fit(self, *, progress: bool) -> dict[str, float]:
-        """Train, then restore the best checkpoint. Returns its validation metrics, and those of popularity.
+        """Train, restore the best checkpoint, and bring it to the CPU. Returns its validation metrics, and those of popularity.
 
         Raises:
             DivergedError: a loss is no longer finite.
         """
+        with self.learner.device if self.learner.device.type != "cpu" else nullcontext():  # tensors made in a step lie where the model is
+            best = self._best(progress=progress)
+        self.learner.restore(best.weights)
+        for part in self.learner.parts:
+            part.to("cpu")
+        return self._metrics(best)
+
+    def _best(self, *, progress: bool) -> Best:
         config, learner = self.config, self.learner
         schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: rate_at(step, config.learning_warm_up, config.steps))
         best = Best(self.validation.measure(learner.model), 0, learner.state())
@@ -95,14 +104,15 @@ class Run:
             if is_last or step - best.step >= config.patience * config.validate_every:
                 log.info("trained for %d of %d steps; the best checkpoint is that of step %d", step, config.steps, best.step)
                 break
-        learner.restore(best.weights)
-        return self._metrics(best)
+        return best
 
     def step(self, step: int) -> dict[str, float]:
         """One optimiser step, counted from 1. Returns the unweighted losses. Raises DivergedError."""
         learner, config = self.learner, self.config
-        bf16 = torch.autocast("cpu", dtype=torch.bfloat16, enabled=wants_bf16(config.precision))
-        with bf16, sdpa_kernel(SDPBackend.MATH):  # on a CPU the gradient of the fused kernel would be the slowest part of a step
+        device = learner.device
+        bf16 = torch.autocast(device.type, dtype=torch.bfloat16, enabled=wants_bf16(config.precision, device))
+        # On a CPU the gradient of the fused kernel would be the slowest part of a step.
+        with bf16, sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext():
             losses = learner.losses(self.sampler.draw())
         told = {name: loss.item() for name, loss in losses.items()}
         if not all(math.isfinite(value) for value in told.values()):
@@ -125,7 +135,7 @@ class Run:
         return Best(found, step, self.learner.state()) if found[CHOSEN_BY] > best.metrics[CHOSEN_BY] else best
 
     def _metrics(self, best: Best) -> dict[str, float]:
-        popular = self.validation.popularity(self.learner.popularity.numpy())
+        popular = self.validation.popularity(self.learner.popularity.cpu().numpy())
         return {
             **best.metrics,
             **{f"popularity_{name}": value for name, value in popular.items()},
@@ -135,15 +145,15 @@ class Run:
         }
 
 
-def _learner(config: TrainingConfig, data: TrainingData, examples: Split, made: Start) -> Learner:
+def _learner(config: TrainingConfig, data: TrainingData, examples: Split, made: Start, device: torch.device) -> Learner:
     targets = data.histories.items[examples.targets[examples.targets != NO_TARGET]]
     components = made.tensors.components.shape[1] if data.catalogue.has_visual.any() else 0
     return Learner(
-        model=made.model,
-        decoders=Decoders(config.objectives, dim=config.encoder.dim, lm_head=made.lm_head, components=components),
-        temperature=Temperature(config.softmax.temperature),
-        tensors=made.tensors,
-        popularity=popularity_of(targets, len(data.catalogue)),
+        model=made.model.to(device),
+        decoders=Decoders(config.objectives, dim=config.encoder.dim, lm_head=made.lm_head, components=components).to(device),
+        temperature=Temperature(config.softmax.temperature).to(device),
+        tensors=made.tensors.to(device),
+        popularity=popularity_of(targets, len(data.catalogue)).to(device),
         config=config,
-        generator=torch.Generator().manual_seed(config.seed),
+        generator=torch.Generator(device).manual_seed(config.seed),
     )

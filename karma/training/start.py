@@ -4,7 +4,7 @@ Shapes: n items, f image features, c principal components of them, w width, v vo
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -38,6 +38,10 @@ class Texts:
     lengths: Tensor
     begin: int
     end: int
+
+    def to(self, device: torch.device) -> "Texts":
+        """The same on ``device``."""
+        return replace(self, tokens=self.tokens.to(device), lengths=self.lengths.to(device))
 
     def bag(self, places: Tensor) -> TokenBag:
         """The texts at ``places`` as flat tokens."""
@@ -74,6 +78,11 @@ class CatalogueTensors:
     components: Tensor
     has_visual: Tensor
     rows: Tensor
+
+    def to(self, device: torch.device) -> "CatalogueTensors":
+        """The same on ``device``."""
+        parts = {name: getattr(self, name).to(device) for name in ("components", "has_visual", "rows")}
+        return CatalogueTensors(texts=self.texts.to(device), queries=self.queries.to(device), **parts)
 
 
 @dataclass(frozen=True, kw_only=True)

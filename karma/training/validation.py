@@ -38,9 +38,9 @@ class Validation:
             items = item_vectors(model, self.tensors, torch.arange(len(self.tensors.rows)))
             interests = [self._interests(model, items, last) for last in self._blocks(self.split.last_seen)]
         model.train()
-        found = measures(self._ranks([(block @ items.T).numpy() for block in interests]), len(items))
+        found = measures(self._ranks([(block @ items.T).cpu().numpy() for block in interests]), len(items))
         clouds = {"items": items, "interests": torch.cat([*interests, items[:0]])}
-        ranks = {f"effective_rank_{name}": spectrum(cloud.numpy()).effective_rank for name, cloud in clouds.items() if len(cloud) > 1}
+        ranks = {f"effective_rank_{name}": spectrum(cloud.cpu().numpy()).effective_rank for name, cloud in clouds.items() if len(cloud) > 1}
         return {**found, **ranks}
 
     def popularity(self, popularity: npt.NDArray[np.float32]) -> dict[str, float]:
@@ -52,7 +52,7 @@ class Validation:
         """Interest vectors after the events ``last`` [n]: float32 [n, d]."""
         windows = windows_of(self.histories, newest(self.histories, last, model.config.history_length))
         batch = history_batch(model, self.tensors, windows, items, torch.arange(len(items)))
-        interests: Tensor = model.interest(batch, model.backbone, torch.from_numpy(windows.lengths - 1)[:, None])[:, 0]
+        interests: Tensor = model.interest(batch, model.backbone, torch.as_tensor(windows.lengths - 1)[:, None])[:, 0]
         return interests
 
     def _ranks(self, scores: list[npt.NDArray[np.float32]]) -> Ints:

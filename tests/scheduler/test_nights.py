@@ -147,7 +147,7 @@ def test_a_day_that_the_filled_holes_made_stale_is_done_again(driven: Driven) ->
 
 
 def test_the_rows_are_those_of_plain_spark_submit(driven: Driven, twin_days: Submission) -> None:
-    """The hole's join was made before the day before it was published: it is brought up to date, as its runbook says."""
+    """The hole's join was made before the day before it was published: it is brought up to date, as docs/runbook.md says."""
     driven.submit(driven.root, "ranking_features", "--ds", driven.days[1]).done()
     twin_days.done()
     assert driven.ask("differences", driven.root, driven.twin) == []

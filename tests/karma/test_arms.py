@@ -1,0 +1,46 @@
+"""Arms: they change what they say and nothing else, and a finished run is left alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.held_out_figures import read_catalogue, read_histories
+from karma.evaluation.ranks import rank_of_target
+from karma.training.arms import ARMS, PATHS, HeldOut, arm_config, run_arm
+from tests.karma.conftest import Planted
+from tests.karma.planted import tiny_config
+
+KNOWLEDGE = ("generation", "reconstruct_interest", "reconstruct_item", "visual")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("arm", ARMS)
+def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: str, path: str) -> None:
+    base = tiny_config()
+    config = arm_config(base, arm, path, 7, {"steps": 3})
+    on = {name for name in KNOWLEDGE if getattr(config.objectives, name)}
+    assert on == {"action": set(), "text": set(KNOWLEDGE[:3]), "images": set(KNOWLEDGE)}[arm]
+    assert config.encoder.use_visual == (arm == "images")
+    assert (config.encoder.use_pool, config.encoder.use_collaborative) == ((path == "pool+lm",) * 2)
+    assert (config.seed, config.steps) == (7, 3)
+    same = {"backbone", "softmax", "windows", "positions", "learning_rate", "held_out_users"}
+    assert config.model_dump(include=same) == base.model_dump(include=same)
+
+
+def test_a_run_leaves_figures_that_its_vectors_give_and_is_not_run_again(planted: Planted, tmp_path: Path) -> None:
+    histories = read_histories(planted.data)
+    catalogue = read_catalogue(planted.data)
+    held_out = HeldOut(catalogue=catalogue, histories=list(histories.values()), targets=["0-19"] * len(histories))
+    config = arm_config(planted.config, "text", "pool+lm", 0, {"steps": 4})
+    told = run_arm(config, planted.data, held_out, tmp_path)
+    left = np.load(tmp_path / f"{config.name}.npz")
+    scores = left["interests"].astype(np.float32) @ left["items"].astype(np.float32).T
+    place = np.full(len(histories), catalogue.item_ids.index("0-19"))
+    assert np.abs(rank_of_target(scores, place) - left["ranks"]).max() <= 2  # the file's vectors are rounded to float16
+    assert told["HR@10"] == np.mean(left["ranks"] <= 10)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+    figures = tmp_path / f"{config.name}.json"
+    figures.write_text(json.dumps({"HR@10": "as it was left"}))
+    assert run_arm(config, planted.data, held_out, tmp_path) == {"HR@10": "as it was left"}
