@@ -45,8 +45,8 @@ def _newest(rows: DataFrame) -> DataFrame:
     return ranked.withColumn("vector", F.transform("vector", lambda x: x * 2)).orderBy("user")
 
 
-def main() -> int:
-    """Exit code 0; errors are those of ``jobs.session.build_session``."""
+def ready_spark() -> None:
+    """Run the session, and say what Java it ran on. Errors are those of ``jobs.session.build_session``."""
     said = ensure_java()
     folder = archive_folder()
     options = recording_options(program_of(os.environ), folder)
@@ -59,7 +59,6 @@ def main() -> int:
     spark.stop()
     _end_jvm()
     sys.stdout.write(f"{said}\nclass archive: {'made' if keep(folder) else 'this Java makes none'}\n")
-    return 0
 
 
 def _end_jvm() -> None:
@@ -70,4 +69,4 @@ def _end_jvm() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ready_spark()

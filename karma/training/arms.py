@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -23,22 +23,27 @@ from karma.training.trainer import train
 
 _TEXT = {"generation": 0.05, "reconstruct_interest": 0.05, "reconstruct_item": 0.1}
 
-ARMS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+Arm = Literal["action", "text", "images"]
+InterestPath = Literal["pool+lm", "lm"]
+ARMS_IN_ORDER: tuple[Arm, ...] = get_args(Arm)
+PATHS_IN_ORDER: tuple[InterestPath, ...] = get_args(InterestPath)
+
+ARMS: Mapping[Arm, Mapping[str, Mapping[str, Any]]] = {
     "action": {"objectives": dict.fromkeys((*_TEXT, "visual"), 0.0), "encoder": {"use_visual": False}},
     "text": {"objectives": {**_TEXT, "visual": 0.0}, "encoder": {"use_visual": False}},
     "images": {"objectives": {**_TEXT, "visual": 0.05}, "encoder": {"use_visual": True}},
 }
 """Action only; with the knowledge objectives on text (KARMA, arXiv 2603.22779, i and ii, and on the item vectors); with images too."""
 
-PATHS: Mapping[str, Mapping[str, bool]] = {
+PATHS: Mapping[InterestPath, Mapping[str, bool]] = {
     "pool+lm": {"use_pool": True, "use_lm": True, "use_collaborative": True},
     "lm": {"use_pool": False, "use_lm": True, "use_collaborative": False},
 }
 """All that is served by default; the language model's state alone over items of content alone, where forgetting shows."""
 
 
-def arm_config(base: TrainingConfig, arm: str, path: str, seed: int, changes: Mapping[str, Any]) -> TrainingConfig:
-    """``base`` as ``arm`` and ``path`` change it. ``changes`` are top-level fields and win. Raises KeyError for an unknown name."""
+def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, changes: Mapping[str, Any]) -> TrainingConfig:
+    """``base`` as ``arm`` and ``path`` change it. ``changes`` are top-level fields and win."""
     told = base.model_dump()
     told["objectives"].update(ARMS[arm]["objectives"])
     told["encoder"].update({**ARMS[arm]["encoder"], **PATHS[path]})

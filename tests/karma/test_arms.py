@@ -8,7 +8,7 @@ import pytest
 
 from jobs.held_out_figures import read_catalogue, read_histories
 from karma.evaluation.ranks import rank_of_target
-from karma.training.arms import ARMS, PATHS, HeldOut, arm_config, run_arm
+from karma.training.arms import ARMS, PATHS, Arm, HeldOut, InterestPath, arm_config, run_arm
 from tests.karma.conftest import Planted
 from tests.karma.planted import tiny_config
 
@@ -17,7 +17,7 @@ KNOWLEDGE = ("generation", "reconstruct_interest", "reconstruct_item", "visual")
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("arm", ARMS)
-def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: str, path: str) -> None:
+def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: InterestPath) -> None:
     base = tiny_config()
     config = arm_config(base, arm, path, 7, {"steps": 3})
     on = {name for name in KNOWLEDGE if getattr(config.objectives, name)}

@@ -1,6 +1,4 @@
-"""Arms, paths and seeds of one configuration, trained and judged on held-out targets one after the other.
-
-    python -m benchmarks.arms --data var/mine/training/data/<digest> --targets test_targets.parquet --out benchmarks/results/arms
+"""ablate: arms, paths and seeds of one configuration, trained and judged on held-out targets one after the other.
 
 ``--data`` is the training data folder of a leave-last-out encoder (``make own-data .. TARGETS=..`` leaves it). A GPU is used where there is
 one. What is finished is skipped, so a run that was stopped goes on, and several processes may share the work by their ``--seeds``.
@@ -19,40 +17,43 @@ import tyro
 
 from jobs.held_out_figures import read_catalogue, read_histories
 from karma.config import TrainingConfig
-from karma.training.arms import ARMS, PATHS, HeldOut, arm_config, run_arm
+from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, HeldOut, InterestPath, arm_config, run_arm
+from schemas import names
 
 log = logging.getLogger("karma.arms")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArmsArgs:
-    """Train arms and judge them."""
+class AblateArgs:
+    """Train arms of a configuration on the data of a leave-last-out encoder, and judge each on the same targets."""
 
     data: Path
     """Training data without the targets."""
     targets: Path
     """Parquet: user_id, item_id."""
     out: Path
+    """Where figures and vectors of each run go."""
     config: Path = Path("conf/encoder/ml_small.toml")
-    arms: tuple[str, ...] = tuple(ARMS)
-    paths: tuple[str, ...] = tuple(PATHS)
+    arms: tuple[Arm, ...] = ARMS_IN_ORDER
+    paths: tuple[InterestPath, ...] = PATHS_IN_ORDER
     seeds: tuple[int, ...] = (0, 1, 2)
     backbone: str | None = None
     """Folder or hub id of a pretrained causal LM; default: the configuration's."""
     rate_backbone: float | None = None
     """Factor on its learning rate; default: the configuration's."""
     steps: int | None = None
+    """Default: the configuration's."""
 
 
-def changes(args: ArmsArgs, base: TrainingConfig) -> dict[str, Any]:
+def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     """What the arguments change in every arm."""
-    told = {"protocol": "leave_last_out", "steps": args.steps, "rate_backbone": args.rate_backbone}
+    told: dict[str, Any] = {"protocol": "leave_last_out", "steps": args.steps, "rate_backbone": args.rate_backbone}
     if args.backbone is not None:
         told["backbone"] = {**base.backbone.model_dump(), "source": args.backbone}
     return {**{name: value for name, value in told.items() if value is not None}, "max_seconds": None}
 
 
-def held_out(args: ArmsArgs) -> HeldOut:
+def held_out(args: AblateArgs) -> HeldOut:
     """What is ranked: users with a history whose target the catalogue holds."""
     catalogue, histories = read_catalogue(args.data), read_histories(args.data)
     targets = {row["user_id"]: row["item_id"] for row in pq.read_table(args.targets, columns=["user_id", "item_id"]).to_pylist()}
@@ -62,8 +63,8 @@ def held_out(args: ArmsArgs) -> HeldOut:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of ``python -m benchmarks.arms``."""
-    args = tyro.cli(ArmsArgs, args=argv, description=__doc__)
+    """Entry point of ``karma ablate``."""
+    args = tyro.cli(AblateArgs, args=argv, prog="karma ablate", description=__doc__)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     base, judged = TrainingConfig.load(args.config), held_out(args)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = arm_config(base, arm, path, seed, changes(args, base))
         found = run_arm(config, args.data, judged, args.out)
         log.info("%s: %s", config.name, {name: found[name] for name in found if name.startswith("HR@")})
-    return 0
+    return names.EXIT_DONE
 
 
 if __name__ == "__main__":
