@@ -1,4 +1,4 @@
-"""The alert of a run that did not finish in time; the triggerer calls it."""
+"""The alerts of a run: that it failed, at once; that it is not green in time. Put your pager's call into ``_tell``."""
 
 import asyncio
 import json
@@ -7,20 +7,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow.sdk import Context
+
 from dags.settings import SETTINGS
 
 log = logging.getLogger("karma.alerts")
 
+FAILED, LATE = "failed", "late"
+
+
+def tell_failed(context: Context) -> None:
+    """A run has failed. The DAG processor calls it."""
+    run = context.get("dag_run")
+    told = {name: getattr(run, name, None) for name in ("partition_key", "conf")}
+    _tell({"alert": FAILED, "dag_id": context["dag"].dag_id, "dag_run_id": context["run_id"], **told, "reason": context.get("reason")})
+
 
 async def tell_late(context: Mapping[str, Any]) -> None:
-    """Say which run is late, in the triggerer's log and as a line of the alerts file. Put your pager's call here."""
+    """A run took too long. The triggerer calls it."""
     run = context.get("dag_run") or {}
-    alert = {name: run.get(name) for name in ("dag_id", "dag_run_id", "partition_key", "conf", "state", "queued_at")}
-    log.error("late: %s", alert)
-    await asyncio.to_thread(_append, Path(SETTINGS.alerts), json.dumps(alert, default=str))
+    told = {name: run.get(name) for name in ("dag_id", "dag_run_id", "partition_key", "conf", "state", "queued_at")}
+    await asyncio.to_thread(_tell, {"alert": LATE, **told})
 
 
-def _append(path: Path, line: str) -> None:
+def _tell(alert: Mapping[str, Any]) -> None:
+    """In the log of the process that notices, and as a line of the alerts file."""
+    log.error("%s", alert)
+    path = Path(SETTINGS.alerts)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+        file.write(json.dumps(alert, default=str) + "\n")

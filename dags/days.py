@@ -11,7 +11,7 @@ from airflow.sdk import Asset, AsyncCallback, Context, CronPartitionTimetable, D
 from airflow.sdk.exceptions import AirflowFailException
 from jinja2 import Environment, UndefinedError
 
-from dags.alerts import tell_late
+from dags.alerts import tell_failed, tell_late
 from dags.settings import SETTINGS
 from schemas import names
 
@@ -53,8 +53,12 @@ def day_params() -> dict[str, Param]:
     }
 
 
-def flow(schedule: object, **params: Param) -> dict[str, Any]:
-    """The arguments that all DAGs share: one home for owner, retries, time limits and the alert."""
+def flow(schedule: object, *, late: timedelta = SETTINGS.late, **params: Param) -> dict[str, Any]:
+    """The arguments that all DAGs share: one home for owner, retries, time limits and the alerts.
+
+    Args:
+        late: a run that is not over this long after it was queued raises the alert.
+    """
     return {
         "schedule": schedule,
         "start_date": datetime(2026, 1, 1, tzinfo=UTC),
@@ -68,6 +72,7 @@ def flow(schedule: object, **params: Param) -> dict[str, Any]:
             "retry_delay": SETTINGS.retry_delay,
             "execution_timeout": timedelta(hours=2),
         },
-        "deadline": DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=SETTINGS.late, callback=AsyncCallback(tell_late)),
+        "deadline": DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=late, callback=AsyncCallback(tell_late)),
+        "on_failure_callback": tell_failed,
         "tags": ["karma"],
     }

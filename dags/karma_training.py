@@ -16,6 +16,7 @@ from schemas import names
 LABEL_WINDOW = Param(28, type="integer", minimum=1, description="Days of labels that the new space must be joinable to at once.")
 VISION = Param("efficientnet-lite0", type="string", description="Vision encoder whose features the item tower reads.")
 
+PATIENCE = timedelta(days=4)  # training has a day, and then a person is waited for
 TRAINED_UNTIL = "{{ macros.ds_add(params.day or partition_key or ds, -params.label_window_days) }}"
 UNTIL = ("--trained-until", TRAINED_UNTIL, "--vision", "{{ params.vision }}")
 TRAINED = "ti.xcom_pull(task_ids='train-encoder')['states'][-1]['details']"
@@ -24,7 +25,7 @@ BODY = f"""Encoder **{{{{ {TRAINED}['version'] }}}}**, space {{{{ {TRAINED}['spa
 On what users took first in the label window: `{{{{ ti.xcom_pull(task_ids='evaluate-encoder')['states'][-1]['details']['figures'] }}}}`
 Approve: it becomes champion, and its usable window is printed. Reject: it stays active, and the champion stays."""
 
-with DAG("karma_training", doc_md=__doc__, **flow(WEEKLY, label_window_days=LABEL_WINDOW, vision=VISION)):
+with DAG("karma_training", doc_md=__doc__, **flow(WEEKLY, late=PATIENCE, label_window_days=LABEL_WINDOW, vision=VISION)):
     examples = SparkJob(job=names.TRAINING_EXAMPLES_JOB, args=UNTIL)
     train = SparkJob(
         job=names.TRAIN_ENCODER_JOB, args=(*UNTIL, "--config", SETTINGS.training_config), execution_timeout=timedelta(hours=24)

@@ -11,7 +11,6 @@ from schemas import names
 
 Verdict = Mapping[str, Any]
 
-SETTLED = (names.DONE, names.UNCHANGED)
 # No retry heals these: a person has to mend the data, the command or the order of things.
 FINAL_STATUSES = (names.BLOCKED, names.MISSING_INPUT, names.SUPERSEDED)
 FINAL_CODES = (names.EXIT_USAGE, names.EXIT_GATE_BLOCKED, names.EXIT_INPUT_MISSING)
@@ -19,9 +18,16 @@ FINAL_CODES = (names.EXIT_USAGE, names.EXIT_GATE_BLOCKED, names.EXIT_INPUT_MISSI
 
 def read_verdict(uri: str) -> Verdict | None:
     """The verdict at ``uri``, or None where the job left none: it was killed, or never started."""
-    path = ObjectStoragePath(uri if "://" in uri else f"file://{uri}")
+    path = _path(uri)
     verdict: Verdict | None = json.loads(path.read_text()) if path.exists() else None
     return verdict
+
+
+def forget_verdict(uri: str) -> None:
+    """Remove what an earlier run of the same id left: a run may be deleted, and begun again under its name."""
+    path = _path(uri)
+    if path.exists():
+        path.unlink()
 
 
 def settle(verdict: Verdict | None, submission: Exception | None, returncode: int | None) -> None:
@@ -42,10 +48,14 @@ def settle(verdict: Verdict | None, submission: Exception | None, returncode: in
 
 def _is_final(verdict: Verdict) -> bool:
     """Whether no retry heals any of it: one space may be blocked while another failed on a full disk."""
-    unsettled = [state for state in verdict["states"] if state["status"] not in SETTLED]
+    unsettled = [state for state in verdict["states"] if state["status"] not in names.SETTLED]
     if not unsettled:  # it ended before, or beside, the work on a day
         return verdict["exit_code"] in FINAL_CODES
     return all(state["status"] in FINAL_STATUSES or "exit_code" in state["details"] for state in unsettled)
+
+
+def _path(uri: str) -> ObjectStoragePath:
+    return ObjectStoragePath(uri if "://" in uri else f"file://{uri}")
 
 
 def in_words(verdict: Verdict) -> str:

@@ -18,6 +18,7 @@ class Settings:
         root: KARMA_ROOT, folder of encoders, Data Docs and shards, as the driver sees it.
         warehouse: KARMA_WAREHOUSE, folder or URI of the tables.
         landing: KARMA_LANDING, the landing zone.
+        verdicts: KARMA_VERDICTS, folder or URI where a run leaves its verdict; driver and worker must both reach it.
         spark_submit: KARMA_SPARK_SUBMIT, the program.
         spark_conf: KARMA_SPARK_CONF, a properties file for it (``karma submit-conf`` writes one for this machine).
         py_files: KARMA_PY_FILES, the project as a zip where the driver does not run on this machine.
@@ -33,6 +34,7 @@ class Settings:
     root: str
     warehouse: str
     landing: str
+    verdicts: str
     spark_submit: str
     spark_conf: str | None
     py_files: str | None
@@ -53,6 +55,7 @@ class Settings:
             root=root,
             warehouse=environ.get("KARMA_WAREHOUSE", f"{root}/warehouse"),
             landing=environ.get("KARMA_LANDING", f"{root}/landing"),
+            verdicts=environ.get("KARMA_VERDICTS", f"{root}/verdicts"),
             spark_submit=environ.get("KARMA_SPARK_SUBMIT", f"{_PROJECT}/.venv/bin/spark-submit"),
             spark_conf=environ.get("KARMA_SPARK_CONF"),
             py_files=environ.get("KARMA_PY_FILES"),

@@ -10,7 +10,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
 
 from dags.days import DAY_ARGS, OfADay
-from dags.outcomes import in_words, read_verdict, settle
+from dags.outcomes import forget_verdict, in_words, read_verdict, settle
 from dags.process_group import end_group, end_with_parent
 from dags.settings import SETTINGS
 
@@ -32,7 +32,7 @@ class SparkJob(OfADay, SparkSubmitOperator):
     template_fields = (*SparkSubmitOperator.template_fields, "verdict")
 
     def __init__(self, *, job: str, args: Sequence[str] = DAY_ARGS, **kwargs: Any) -> None:
-        self.verdict = f"{SETTINGS.root}/verdicts/{{{{ dag.dag_id }}}}/{RUN_ID}.json"
+        self.verdict = f"{SETTINGS.verdicts}/{{{{ dag.dag_id }}}}/{RUN_ID}.json"
         places = ("--root", SETTINGS.root, "--warehouse", SETTINGS.warehouse, "--landing", SETTINGS.landing)
         super().__init__(
             task_id=job,
@@ -42,11 +42,13 @@ class SparkJob(OfADay, SparkSubmitOperator):
             spark_binary=SETTINGS.spark_submit,
             properties_file=SETTINGS.spark_conf,
             py_files=SETTINGS.py_files,
+            durable=False,  # a retry is a run of its own: it would wait for the driver of the try before, whose verdict is another
             **kwargs,
         )
 
     def execute(self, context: Context) -> Any:
         submission: Exception | None = None
+        forget_verdict(self.verdict)
         try:
             super().execute(context)
         except (AirflowException, RuntimeError) as error:
@@ -63,9 +65,10 @@ class SparkJob(OfADay, SparkSubmitOperator):
     def on_kill(self) -> None:
         if self._hook is None:
             return
+        if self._hook._connection["deploy_mode"] == "cluster":
+            super().on_kill()  # first: it ends the driver on the cluster only while spark-submit lives here
         if self._hook._submit_sp is not None:
             end_group(self._hook._submit_sp)
-        super().on_kill()  # the driver on a cluster, where there is one
 
     @property
     def _returncode(self) -> int | None:

@@ -32,7 +32,7 @@ def recording_options(java: Path, folder: Path) -> str:
     """
     folder.mkdir(parents=True, exist_ok=True)
     base = folder / "java.jsa"
-    for outdated in (base, _draft(folder)):
+    for outdated in (base, _archive(folder), _draft(folder)):  # an archive belongs to its base
         outdated.unlink(missing_ok=True)
     made = subprocess.run([java, "-Xshare:dump", f"-XX:SharedArchiveFile={base}"], capture_output=True, check=False)
     if made.returncode or not base.is_file():

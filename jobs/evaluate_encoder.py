@@ -23,7 +23,7 @@ from jobs.transforms.training import last_day_before
 from jobs.visual_features import DEFAULT_VISION
 from schemas import names
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 DEFAULT_WINDOW_DAYS = 28
 
 
@@ -77,8 +77,17 @@ def _run(context: Context, encoder: Encoder, window_days: int) -> Outcome:
             expected=f"events from {encoder.trained_until} on", got="none", hint="events of these days have to be ingested first",
         )  # fmt: skip
     figures = held_out_figures(data, encoder.folder, encoder.digest, targets, mask_seen=False)
+    figures["days_not_ingested"] = [day.isoformat() for day in _days_not_ingested(context, encoder, window_days)]
     details = {"version": encoder.version, "figures": json.dumps(figures)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": int(figures["n"])}, details=details)
+
+
+def _days_not_ingested(context: Context, encoder: Encoder, window_days: int) -> list[date]:
+    """Days of the window whose events are not, or not yet, in the table: who decides by the figures should know."""
+    last = last_day(encoder, window_days)
+    rows = context.ledger.standings(names.INGEST_EVENTS_JOB, until=last)
+    days = [last - timedelta(days=back) for back in reversed(range(window_days))]
+    return [day for day in days if day not in rows or not rows[day].settled]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

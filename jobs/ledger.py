@@ -8,8 +8,6 @@ from typing import Any
 from jobs.tables import Tables
 from schemas import names
 
-SETTLED = (names.DONE, names.UNCHANGED)
-
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
@@ -33,7 +31,7 @@ class LedgerRow:
     @property
     def settled(self) -> bool:
         """Whether the day's result stands: done, or found unchanged."""
-        return self.status in SETTLED
+        return self.status in names.SETTLED
 
 
 class Ledger:

@@ -12,7 +12,7 @@ from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, stages_of_spaces
-from jobs.errors import InputMissingError
+from jobs.errors import InputMissingError, SupersededError
 from jobs.gate.verdict import refuse_blocked
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
@@ -59,7 +59,7 @@ def ranking_features_stage(encoder: Encoder, policy: JoinPolicy) -> Stage:
         job=names.LOOK_BACK_JOB if policy.known_at else names.RANKING_FEATURES_JOB,  # a look back says nothing of the day's state
         space_id=encoder.space_id,
         input_digest=lambda context, ds: _input_digest(context, ds, encoder, policy),
-        run=lambda context, ds, attempt: _run(context, ds, encoder, policy),
+        run=lambda context, ds, attempt: _run(context, ds, encoder, policy, attempt),
     )
 
 
@@ -115,7 +115,7 @@ def _published_version(context: Context, space_id: str, known_at: datetime | Non
     return max(known)
 
 
-def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Outcome:
+def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy, attempt: int) -> Outcome:
     impressions = impressions_of(context.tables.read(names.IMPRESSIONS), ds)
     staged = _staged(context, ds, encoder, policy, impressions)
     verdict = gate.check_ranking_features(
@@ -143,7 +143,15 @@ def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy) -> Ou
         return outcome
     if count and frame_digest(context.tables.read_where(names.RANKING_FEATURES, where), columns) == (count, digest):
         return replace(outcome, status=names.UNCHANGED)
-    return replace(outcome, versions={names.RANKING_FEATURES: context.tables.replace(joined, names.RANKING_FEATURES, where)})
+    once = (f"{names.RANKING_FEATURES_JOB}/{ds}/{encoder.space_id}", attempt)
+    version = context.tables.replace(joined, names.RANKING_FEATURES, where, once=once)
+    if version is None:
+        raise SupersededError(
+            "SUPERSEDED", "a newer attempt at this day exists", table=names.RANKING_FEATURES,
+            partition=f"ds={ds}, space_id={encoder.space_id}", expected=f"attempt {attempt}", got="a later attempt has written the day",
+            hint="wait for it where it is at work; a rerun says whether its rows are up to date",
+        )  # fmt: skip
+    return replace(outcome, versions={names.RANKING_FEATURES: version})
 
 
 def _staged(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy, impressions: DataFrame) -> DataFrame:

@@ -1,6 +1,8 @@
 """The set-up's last step: a first session fetches Delta's jars, shows that Spark works, and leaves the archive of its classes."""
 
+import contextlib
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,8 +15,12 @@ from jobs.class_archive import archive_folder, keep, recording_options
 from jobs.java import ensure_java, program_of
 from jobs.session import FEW_ROWS, ONE_MACHINE, build_session
 
+_PATIENCE_SECONDS = 120
 _OPTIONS = "spark.driver.extraJavaOptions"
 _INTERPRETED = {name: value for name, value in FEW_ROWS.items() if ".codegen." in name}
+
+
+_ARCHIVE = {True: "made", False: "the JVM wrote none; sessions start without it", None: "this Java makes none"}
 
 
 def usual_work(spark: SparkSession, folder: Path) -> None:
@@ -58,14 +64,16 @@ def ready_spark() -> None:
         usual_work(spark, Path(scratch) / "interpreted")
     spark.stop()
     _end_jvm()
-    sys.stdout.write(f"{said}\nclass archive: {'made' if keep(folder) else 'this Java makes none'}\n")
+    made = keep(folder) if options else None
+    sys.stdout.write(f"{said}\nclass archive: {_ARCHIVE[made]}\n")
 
 
 def _end_jvm() -> None:
     """It ends when its input does, and writes the archive then."""
     jvm = SparkContext._gateway.proc  # type: ignore[union-attr]
     jvm.stdin.close()
-    jvm.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        jvm.wait(_PATIENCE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ MISSING_INPUT = "missing_input"
 BLOCKED = "blocked"
 FAILED = "failed"
 SUPERSEDED = "superseded"
+SETTLED = (DONE, UNCHANGED)  # the day's result stands
 
 # Publication of a snapshot (column `publication`).
 LIVE = "live"

@@ -5,6 +5,7 @@ every address of the machine, and leaves its children running when it is ended.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -77,7 +78,7 @@ class LocalAirflow:
         return self.home / "passwords.json"
 
     def environ(self) -> dict[str, str]:
-        """Of all its processes. Variables of the caller (KARMA_*) win where they are set."""
+        """Of all its processes. The caller's KARMA_* win; the caller's AIRFLOW* do not count, they speak of another Airflow."""
         own = {
             "AIRFLOW_HOME": self.home,
             "AIRFLOW__CORE__DAGS_FOLDER": PROJECT / "dags",
@@ -105,7 +106,8 @@ class LocalAirflow:
             "PATH": f"{AIRFLOW.parent}:{os.environ['PATH']}",
         }
         given = {name: value for name, value in os.environ.items() if name in own and name.startswith("KARMA_")}
-        return {**os.environ, **{name: str(value) for name, value in own.items()}, **given, "PYTHONPATH": str(PROJECT)}
+        others = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        return {**others, **{name: str(value) for name, value in own.items()}, **given, "PYTHONPATH": str(PROJECT)}
 
     def airflow(self, *arguments: str) -> None:
         """One command of the Airflow CLI; what it says goes to a log unless it fails."""
@@ -251,23 +253,34 @@ def show_days(local: LocalAirflow) -> None:
 
 
 def running(local: LocalAirflow) -> list[psutil.Process]:
-    """The parts that are alive and are those that were started: a process id may have been given to another program since."""
+    """The parts that are alive."""
+    found = []
+    for pid in sessions_of(local):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    return [process for process in found if is_alive(process)]
+
+
+def sessions_of(local: LocalAirflow) -> set[int]:
+    """Ids of the sessions that the parts were started in: a process id may have been given to another program since, or the machine
+    have started anew."""
     if not local.notes.exists():
-        return []
-    alive = []
-    for note in json.loads(local.notes.read_text()).values():
-        try:
-            process = psutil.Process(note["pid"])
-            if process.create_time() == note["since"] and process.status() != psutil.STATUS_ZOMBIE:
-                alive.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return alive
+        return set()
+    notes = json.loads(local.notes.read_text()).values()
+    return {note["pid"] for note in notes if note["since"] > psutil.boot_time() and not is_another(note["pid"], note["since"])}
+
+
+def is_another(pid: int, since: float) -> bool:
+    """Whether a process ``pid`` lives that did not begin at ``since``."""
+    try:
+        return bool(psutil.Process(pid).create_time() != since)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def members(local: LocalAirflow) -> list[psutil.Process]:
     """All processes of the parts' sessions, and what those have started: workers, spark-submit, its driver and their workers."""
-    sessions = {note["pid"] for note in json.loads(local.notes.read_text()).values()} if local.notes.exists() else set()
+    sessions = sessions_of(local)
     found = set(running(local))
     for process in psutil.process_iter():
         try:
@@ -312,24 +325,26 @@ def stop(local: LocalAirflow) -> None:
 
 def parsed(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["start", "stop"])
+    parser.add_argument("command", choices=["start", "stop", "airflow"], help="airflow: a command of its CLI, on this Airflow")
     parser.add_argument("--home", type=Path, default=PROJECT / "var" / "airflow" / "home")
     parser.add_argument("--world", type=Path, default=PROJECT / "var" / "airflow" / "world")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--idle", action="store_true", help="leave the DAGs paused")
-    parser.epilog = "After -- come arguments of `karma demo` for the sample world, each with its value."
+    parser.epilog = "After -- come, for start, arguments of `karma demo` for the sample world, each with its value; for airflow, its own."
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     words = sys.argv[1:] if argv is None else argv
-    own, demo = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+    own, others = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
     args = parsed(own)
     local = LocalAirflow(home=args.home.absolute(), world=args.world.absolute(), port=args.port)
     if args.command == "stop":
         stop(local)
         return
-    start(local, demo)
+    if args.command == "airflow":
+        os.execvpe(str(AIRFLOW), [str(AIRFLOW), *others], local.environ())
+    start(local, others)
     if not args.idle:
         show_days(local)
     say(f"Airflow: {local.address}   user {USER}, password {json.loads(local.passwords.read_text())[USER]}")

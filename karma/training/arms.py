@@ -17,9 +17,10 @@ import numpy as np
 from karma.artefact import load_encoder
 from karma.config import TrainingConfig
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, evaluate_targets
-from karma.manifest import artefact_digest
+from karma.manifest import artefact_digest, value_digest
 from karma.precision import training_device
-from karma.training.trainer import train
+from karma.training.data import read_meta
+from karma.training.trainer import train, version_of
 
 _TEXT = {"generation": 0.05, "reconstruct_interest": 0.05, "reconstruct_item": 0.1}
 
@@ -63,13 +64,16 @@ def run_arm(config: TrainingConfig, data: Path, held_out: HeldOut, out: Path) ->
     """Train ``config`` on ``data`` and judge it on ``held_out``; items seen are masked where no repeat is a target.
 
     Writes ``out/<name>.npz`` (vectors as float16, ranks) and then ``out/<name>.json`` (figures); a run whose figures are there is not
-    trained again. The artefact is removed: a pretrained backbone's is half a gigabyte.
+    trained again, unless they are of another configuration, other data or other targets. The artefact is removed: a pretrained
+    backbone's is half a gigabyte.
     """
-    figures = out / f"{config.name}.json"
+    figures, made_of = out / f"{config.name}.json", value_digest(version_of(config, read_meta(data)), list(held_out.targets))
     if figures.is_file():
         found: Mapping[str, Any] = json.loads(figures.read_text())
-        return found
+        if found["made_of"] == made_of:
+            return found
     work = out / f".{config.name}"
+    shutil.rmtree(work, ignore_errors=True)  # of a run that was interrupted
     folder = train(config, data, work / "encoders", progress=False)
     encoder = load_encoder(folder, artefact_digest(folder), device=training_device().type)
     judged = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.targets, mask_seen=not config.softmax.repeats)
@@ -79,7 +83,7 @@ def run_arm(config: TrainingConfig, data: Path, held_out: HeldOut, out: Path) ->
         items=judged.item_vectors.astype(np.float16),
         ranks=judged.ranks,
     )
-    told = {**_figures(judged), "training": dict(encoder.manifest.metrics), "log": _log_of(work)}
+    told = {"made_of": made_of, **_figures(judged), "training": dict(encoder.manifest.metrics), "log": _log_of(work)}
     draft = figures.with_suffix(".draft")
     draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     os.replace(draft, figures)

@@ -10,6 +10,7 @@ import torch
 from karma.artefact import ArtefactError, Provenance, export_encoder, verify
 from karma.config import TrainingConfig
 from karma.manifest import ENCODER_CODE_VERSION, file_digest, value_digest
+from karma.precision import training_device, wants_bf16
 from karma.text import RENDERER_VERSION
 from karma.training.checkpoint import save_state
 from karma.training.data import Meta, read_meta, read_training_data
@@ -21,8 +22,11 @@ TRAINER_VERSION = "1"
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
-    """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the backbone's files and the code's versions."""
-    code = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
+    """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the backbone's files, the code's versions, and where and
+    how precisely this machine computes: the same name, the same weights."""
+    device = training_device()
+    computes = (device.type, wants_bf16(config.precision, device))
+    code = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION, computes)
     digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), _backbone_files(config), *code)
     return f"{config.name}-{digest[:12]}"
 

@@ -23,6 +23,10 @@ READY_WITHIN_SECONDS = 90
 UNSHARE = ("unshare", "--mount", "--propagation", "private") if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
 
 
+# To look into such a namespace from outside.
+ENTER = ("nsenter", "-m") if os.geteuid() == 0 else ("nsenter", "-U", "--preserve-credentials", "-m")
+
+
 def can_hide() -> bool:
     """Whether this machine lets a process have mounts of its own."""
     return shutil.which("unshare") is not None and subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0

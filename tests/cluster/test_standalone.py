@@ -13,7 +13,7 @@ import pytest
 
 from jobs.delta_jars import delta_jars
 from jobs.session import FEW_ROWS, ONE_MACHINE
-from tests.cluster.standalone import PROJECT, Standalone, can_hide, environment, project_folders
+from tests.cluster.standalone import ENTER, PROJECT, Standalone, can_hide, environment, project_folders
 from tests.published_rows import differences
 
 PLACE = PROJECT / "var" / "cluster-test"
@@ -104,6 +104,6 @@ def test_the_nodes_saw_neither_the_project_nor_the_driver_s_folder(cluster: Stan
     """Asked of the namespace of a worker that has done the work."""
     worker = cluster.parts[-1].pid
     for folder in cluster.hidden:
-        seen = subprocess.run(["nsenter", "-t", str(worker), "-m", "ls", str(folder)], capture_output=True, text=True, check=False)
+        seen = subprocess.run([*ENTER, "-t", str(worker), "ls", str(folder)], capture_output=True, text=True, check=False)
         assert (seen.returncode, seen.stdout) == (0, "")
         assert any(folder.iterdir())

@@ -42,6 +42,7 @@ def test_every_run_is_bounded(dag_id: str, dags: dict[str, DAG]) -> None:
     """By the time of a task where it computes, and by the alert where it waits."""
     dag = dags[dag_id]
     assert dag.deadline
+    assert dag.on_failure_callback
     assert [task.task_id for task in dag.tasks if not isinstance(task, ApprovalOperator) and not task.execution_timeout] == []
     assert not dag.catchup
     assert dag.max_active_runs == 4

@@ -1,9 +1,10 @@
-"""The wait for an input, and the alert."""
+"""The wait for an input, and the alerts."""
 
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,9 +77,19 @@ def test_a_landed_input_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.Mon
         assert deferred.value.trigger.marker == str(folder / "_SUCCESS")
 
 
+def test_a_failed_run_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "SETTINGS", Settings.of({"KARMA_ALERTS": str(tmp_path / "alerts.log")}))
+    run = SimpleNamespace(partition_key="2026-11-20", conf={})
+    dag = SimpleNamespace(dag_id="interest_features")
+    alerts.tell_failed({"dag": dag, "run_id": "r", "dag_run": run, "reason": "task_failure"})  # type: ignore[typeddict-item]
+    (line,) = (tmp_path / "alerts.log").read_text().splitlines()
+    told = {"alert": "failed", "dag_id": "interest_features", "dag_run_id": "r", "partition_key": "2026-11-20", "reason": "task_failure"}
+    assert json.loads(line).items() >= told.items()
+
+
 def test_the_alert_names_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerts, "SETTINGS", Settings.of({"KARMA_ALERTS": str(tmp_path / "alerts.log")}))
     run = {"dag_id": "interest_features", "dag_run_id": "r", "partition_key": "2026-11-20", "state": "running", "note": "x"}
     asyncio.run(alerts.tell_late({"dag_run": run}))
     (line,) = (tmp_path / "alerts.log").read_text().splitlines()
-    assert json.loads(line).items() >= {"dag_id": "interest_features", "partition_key": "2026-11-20"}.items()
+    assert json.loads(line).items() >= {"alert": "late", "dag_id": "interest_features", "partition_key": "2026-11-20"}.items()

@@ -119,6 +119,11 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     figures = json.loads(row.details["figures"])
     assert (figures["n"], figures["corpus"]) == (len(takers), len(ITEMS))
     assert 0 <= figures["encoder"]["HR@10"] <= 1
+    assert figures["days_not_ingested"] == []
+    assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "6") == names.EXIT_DONE
+    wider = json.loads(world.context().ledger.state(names.EVALUATE_JOB, day(6), later.space_id).details["figures"])
+    assert wider["days_not_ingested"][-1] == day(6).isoformat()
+    assert day(2).isoformat() not in wider["days_not_ingested"]
     assert "popularity" in capsys.readouterr().out
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "0") == names.EXIT_USAGE
     folders = set((world.root / "training" / "data").iterdir())

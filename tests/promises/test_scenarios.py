@@ -11,8 +11,10 @@ from pyspark.sql import functions as F
 
 from jobs import interest_embeddings
 from jobs.day import DAY, DayOptions, run_day
+from jobs.errors import SupersededError
 from jobs.ledger import Ledger, LedgerRow
 from jobs.publish import Publication, publish_stage
+from jobs.ranking_features import JoinPolicy, ranking_features_stage
 from jobs.stage import exit_code, run_stage
 from schemas import names
 from schemas.contracts import CONTRACTS
@@ -179,6 +181,20 @@ def test_an_older_attempt_does_not_publish_over_a_newer_one(world: World) -> Non
     context.ledger.append(newer)
     assert run_stage(context, publish_stage(world.encoder, Publication(mode="simulated")), day(2)).status == names.SUPERSEDED
     assert rows_of(world, 2) == before
+
+
+def test_an_older_attempt_at_a_join_does_not_replace_a_newer_one_s_rows(world: World) -> None:
+    context, where = world.context(recompute=True), {"ds": day(2), "space_id": world.encoder.space_id}
+    join = ranking_features_stage(world.encoder, JoinPolicy())
+    tables = context.tables
+    few = tables.read_where(names.RANKING_FEATURES, where).limit(5)
+    assert tables.replace(few, names.RANKING_FEATURES, where) > 0  # so that there is something to write
+    join.run(context, day(2), 9)
+    assert len(world.features(2)) > 5
+    assert tables.replace(few, names.RANKING_FEATURES, where) > 0
+    with pytest.raises(SupersededError):
+        join.run(context, day(2), 8)
+    assert len(world.features(2)) == 5
 
 
 def test_a_replacement_that_a_later_one_overtook_writes_nothing(world: World) -> None:

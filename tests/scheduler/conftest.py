@@ -23,6 +23,8 @@ def driven() -> Iterator[Driven]:
     stop(local)
     for folder in (local.home, local.world, PLACE / "twin"):
         shutil.rmtree(folder, ignore_errors=True)
+    for name in [name for name in os.environ if name.startswith("KARMA_")]:
+        del os.environ[name]  # of another deployment, where the nights of this test must not publish
     os.environ.update(HASTE)
     try:
         start(local, [word for pair in TINY.items() for word in pair])

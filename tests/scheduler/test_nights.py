@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,25 +27,20 @@ def twin_days(driven: Driven) -> Iterator[Submission]:
     days.process.kill()
 
 
-def kill_the_jvm(driven: Driven, job: str) -> list[psutil.Process]:
-    """SIGKILL for the JVM of ``job`` once its driver works; the drivers that it leaves."""
-
-    def pair() -> tuple[list[psutil.Process], list[psutil.Process]] | None:
-        found = driven.processes_of(f"jobs/{job}.py")
-        drivers = [process for process in found if "python" in process.name() and time.time() - process.create_time() > 3]
-        jvms = [process for process in found if process.name() == "java"]
-        return (jvms, drivers) if jvms and drivers else None
-
-    jvms, drivers = wait_for(f"{job} at work", pair, every=0.2)
-    for jvm in jvms:
+def kill_while_it_writes(driven: Driven, job: str, table: str) -> list[psutil.Process]:
+    """SIGKILL for the JVM of ``job`` once it has written a file of ``table``, which is not there before; the drivers that it leaves."""
+    folder = driven.root / "warehouse" / table
+    wait_for(f"{job} at work", lambda: any(folder.rglob("*.parquet")), every=0.02)
+    found = driven.processes_of(f"jobs/{job}.py")
+    for jvm in (process for process in found if process.name() == "java"):
         os.kill(jvm.pid, signal.SIGKILL)
-    return drivers
+    return [process for process in found if "python" in process.name()]
 
 
 def test_a_tick_publishes_its_day_though_a_task_was_killed(driven: Driven) -> None:
     for dag_id in (NIGHT, JOIN):
         driven.local.api("PATCH", f"dags/{dag_id}", is_paused=False)
-    drivers = kill_the_jvm(driven, "user_histories")
+    drivers = kill_while_it_writes(driven, "user_histories", names.USER_HISTORIES)
     wait_for("the end of its driver", lambda: not any(map(is_alive, drivers)), seconds=10, every=0.2)
     run = driven.finished_day(NIGHT, driven.days[2])
     tasks = driven.tasks(NIGHT, run["dag_run_id"])
@@ -139,39 +133,35 @@ def test_after_the_fix_a_clear_makes_it_green(driven: Driven, blocked: dict[str,
     assert driven.ask("published", driven.root).keys() == set(driven.days)
 
 
-def test_a_day_that_the_filled_holes_made_stale_is_done_again(driven: Driven) -> None:
-    """The third day was published before the events of the first two had been read. By hand, beside the scheduler."""
-    driven.submit(driven.root, "run_day", "--ds", driven.days[2]).done()
-    night = [row["status"] for row in driven.ask("ledger", driven.root) if (row["job"], row["ds"]) == ("publish", driven.days[2])]
-    assert night == [names.DONE, names.DONE]
-
-
-def test_the_rows_are_those_of_plain_spark_submit(driven: Driven, twin_days: Submission) -> None:
-    """The hole's join was made before the day before it was published: it is brought up to date, as docs/runbook.md says."""
-    driven.submit(driven.root, "ranking_features", "--ds", driven.days[1]).done()
-    twin_days.done()
-    assert driven.ask("differences", driven.root, driven.twin) == []
-
-
-def test_a_late_run_raised_the_alert(driven: Driven) -> None:
-    """The run of the day that never landed is over, but it never became green."""
-    (late,) = [run["dag_run_id"] for run in driven.runs(NIGHT) if run["conf"] == {"day": a_day_that_never_landed()}]
-    alerts = driven.local.home / "alerts.log"
-
-    def told() -> bool:
-        return alerts.exists() and late in {json.loads(line)["dag_run_id"] for line in alerts.read_text().splitlines()}
-
-    wait_for("the alert", told, seconds=120)
-
-
-def test_a_day_runs_without_a_scheduler_too(driven: Driven) -> None:
-    """``dag.test()``, as someone who writes a DAG calls it: the day is settled, so its jobs say so and write nothing."""
+def test_a_day_that_the_filled_holes_made_stale_is_done_again_without_a_scheduler(driven: Driven) -> None:
+    """The third day was published before the events of the first two had been read. ``dag.test()``, as who writes a DAG calls it."""
     day = driven.days[2]
     before = len(driven.ask("ledger", driven.root))
     command = [sys.executable, "-m", "tests.scheduler.one_dag", NIGHT, day]
     done = subprocess.run(command, env=driven.local.environ(), cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    told = [(row["job"], row["ds"], row["status"]) for row in driven.ask("ledger", driven.root)[before:]]
+    told = {row["job"]: row["status"] for row in driven.ask("ledger", driven.root)[before:] if row["ds"] == day}
     jobs = {step for step in driven.tasks(NIGHT, driven.run_of(NIGHT, day)["dag_run_id"]) if not step.startswith("wait-")}  # type: ignore[index]
-    assert {job for job, _, _ in told} == jobs
-    assert {(ds, status) for _, ds, status in told} == {(day, names.UNCHANGED)}
+    assert told.keys() == jobs
+    assert {told[names.INGEST_EVENTS_JOB], told[names.INGEST_ITEMS_JOB]} == {names.UNCHANGED}
+    assert {told[names.USER_HISTORIES_JOB], told[names.INTEREST_EMBEDDINGS_JOB], told[names.PUBLISH_JOB]} == {names.DONE}
+    assert driven.ask("published", driven.root)[day]["publication"] == names.LIVE  # by hand
+
+
+def test_the_rows_are_those_of_plain_spark_submit(driven: Driven, twin_days: Submission) -> None:
+    """Two joins were made before the days that they read were published: they are brought up to date, as docs/runbook.md says."""
+    driven.submit(driven.root, "ranking_features", "--ds-from", driven.days[1], "--ds-to", driven.days[2]).done()
+    twin_days.done()
+    assert driven.ask("differences", driven.root, driven.twin) == []
+
+
+def test_a_run_that_failed_and_was_late_raised_both_alerts(driven: Driven) -> None:
+    """The run of the day that never landed: it failed at once, and never became green."""
+    (late,) = [run["dag_run_id"] for run in driven.runs(NIGHT) if run["conf"] == {"day": a_day_that_never_landed()}]
+    alerts = driven.local.home / "alerts.log"
+
+    def told() -> bool:
+        lines = [json.loads(line) for line in alerts.read_text().splitlines()] if alerts.exists() else []
+        return {line["alert"] for line in lines if line["dag_run_id"] == late} == {"failed", "late"}
+
+    wait_for("the alerts", told, seconds=120)
