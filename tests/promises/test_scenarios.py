@@ -184,17 +184,17 @@ def test_an_older_attempt_does_not_publish_over_a_newer_one(world: World) -> Non
 
 
 def test_an_older_attempt_at_a_join_does_not_replace_a_newer_one_s_rows(world: World) -> None:
-    context, where = world.context(recompute=True), {"ds": day(2), "space_id": world.encoder.space_id}
+    context, where = world.context(recompute=True), {"ds": day(1), "space_id": world.encoder.space_id}
     join = ranking_features_stage(world.encoder, JoinPolicy())
     tables = context.tables
     few = tables.read_where(names.RANKING_FEATURES, where).limit(5)
     assert tables.replace(few, names.RANKING_FEATURES, where) > 0  # so that there is something to write
-    join.run(context, day(2), 9)
-    assert len(world.features(2)) > 5
+    join.run(context, day(1), 9)
+    assert len(world.features(1)) > 5
     assert tables.replace(few, names.RANKING_FEATURES, where) > 0
     with pytest.raises(SupersededError):
-        join.run(context, day(2), 8)
-    assert len(world.features(2)) == 5
+        join.run(context, day(1), 8)
+    assert len(world.features(1)) == 5
 
 
 def test_a_replacement_that_a_later_one_overtook_writes_nothing(world: World) -> None:
