@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.errors import InputMissingError, JobError, UsageError
 from jobs.stage import Context, Stage, stage_that_ends_with
-from karma.manifest import Manifest, artefact_digest, read_manifest
+from karma.manifest import ArtefactError, Manifest, artefact_digest, read_manifest
 from schemas import names
 
 
@@ -32,7 +32,7 @@ class Encoder:
 
 
 def open_encoder(folder: Path) -> Encoder:
-    """The encoder in ``folder`` (``encoders/<version>/``). Raises karma.artefact.ArtefactError."""
+    """The encoder in ``folder`` (``encoders/<version>/``). Raises karma.manifest.ArtefactError."""
     return Encoder(version=folder.name, folder=folder, digest=artefact_digest(folder), manifest=read_manifest(folder))
 
 
@@ -100,14 +100,20 @@ def retire_version(context: Context, version: str) -> None:
 def active_encoders(context: Context) -> list[Encoder]:
     """Every active encoder, by version: each one's space is produced daily (P2).
 
-    Raises JobError ARTEFACT_CHANGED: a folder is not what was registered.
+    Raises JobError: a folder is lost (ARTEFACT_LOST), or not what was registered (ARTEFACT_CHANGED).
     """
     rows = context.tables.rows(names.ENCODER_VERSIONS, [("status", "=", names.ACTIVE)])
     return [_as_registered(context, row) for row in sorted(rows, key=lambda row: str(row["version"]))]
 
 
 def _as_registered(context: Context, row: Mapping[str, Any]) -> Encoder:
-    encoder = open_encoder(context.places.encoders / row["version"])
+    try:
+        encoder = open_encoder(context.places.encoders / row["version"])
+    except ArtefactError as error:
+        raise JobError(
+            "ARTEFACT_LOST", str(error), table=names.ENCODER_VERSIONS, got=row["version"],
+            hint=f"restore the folder, train the encoder again, or karma retire --encoder {row['version']}",
+        ) from error  # fmt: skip
     if encoder.digest != row["artefact_digest"]:
         raise JobError(
             "ARTEFACT_CHANGED",

@@ -1,6 +1,7 @@
 """Every job by its command line: help, exit codes, the ledger's line a day."""
 
 import importlib
+import shutil
 from datetime import timedelta
 from typing import Any
 
@@ -79,6 +80,13 @@ def test_without_an_encoder_the_ledger_says_so(spark: Any, job: str, tmp_path: A
     assert run(job, "--root", str(tmp_path), *which) == names.EXIT_INPUT_MISSING
     row = Context(spark=spark, places=Places(str(tmp_path)), run_at=moment(0)).ledger.state(job, day(0))
     assert (row.status, "NO_ENCODER" in row.reason) == (names.MISSING_INPUT, True)
+
+
+def test_with_a_lost_artefact_the_ledger_says_so(world: World) -> None:
+    shutil.rmtree(world.encoder.folder)
+    assert run(names.VALIDATE_JOB, "--root", str(world.root), "--ds", day(2).isoformat()) == names.EXIT_FAILED
+    row = world.context().ledger.state(names.VALIDATE_JOB, day(2))
+    assert (row.status, "ARTEFACT_LOST" in row.reason, "karma retire" in row.reason) == (names.FAILED, True, True)
 
 
 def _zeros() -> Any:
