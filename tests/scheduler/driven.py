@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -95,11 +95,16 @@ class Driven:
     def submit(self, root: Path, job: str, *arguments: str) -> "Submission":
         """Begin a plain spark-submit of a job, without a scheduler."""
         words = [JOBS / "spark-submit", "--master", "local[2]", "--properties-file", self.local.spark_conf, PROJECT / "jobs" / f"{job}.py"]
-        environ = {**self.local.environ(), "PYTHONPATH": str(PROJECT)}
-        log = self.local.home / f"{root.name}-{job}.log"
+        return self._begin([*words, "--root", root, *arguments], f"{root.name}-{job}", {**self.local.environ(), "PYTHONPATH": str(PROJECT)})
+
+    def begin_staging(self, day: str) -> "Submission":
+        """Begin what ``world_side.py`` calls stage."""
+        return self._begin([JOBS / "python", "-m", "tests.scheduler.world_side", "stage", self.root, day], f"stage-{day}", os.environ)
+
+    def _begin(self, words: Sequence[object], name: str, environ: Mapping[str, str]) -> "Submission":
+        log = self.local.home / f"{name}.log"
         with log.open("w") as said:
-            command = [*map(str, words), "--root", str(root), *arguments]
-            return Submission(subprocess.Popen(command, env=environ, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT), log)
+            return Submission(subprocess.Popen([*map(str, words)], env=environ, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT), log)
 
     def processes_of(self, *words: str) -> list[psutil.Process]:
         """Those that Airflow started whose command line holds all ``words``."""
@@ -116,7 +121,7 @@ class Driven:
 
 @dataclass(frozen=True)
 class Submission:
-    """A spark-submit at work, and what it says."""
+    """A Spark session at work, and what it says."""
 
     process: subprocess.Popen[bytes]
     log: Path
