@@ -40,11 +40,17 @@ def recording_options(java: Path, folder: Path) -> str:
     return f'"-XX:SharedArchiveFile={base}" "-XX:ArchiveClassesAtExit={_draft(folder)}" {_QUIET}'
 
 
-def keep(folder: Path) -> bool:
-    """Let the draft be the archive of ``folder``, whole or not at all; whether there was one."""
-    if not _draft(folder).is_file():
+def keep(java: Path, folder: Path, class_path: str) -> bool:
+    """Let the draft be the archive of ``folder``, if ``java`` takes it for ``class_path``; whether it did.
+
+    Java 21 takes none for a class path that names a jar twice, as Spark's does; 17 takes it.
+    """
+    draft = _draft(folder)
+    asked: list[str | Path] = [java, "-Xshare:on", f"-XX:SharedArchiveFile={draft}", "-cp", class_path, "-version"]
+    if not draft.is_file() or subprocess.run(asked, capture_output=True, check=False).returncode:
+        draft.unlink(missing_ok=True)
         return False
-    os.replace(_draft(folder), _archive(folder))
+    os.replace(draft, _archive(folder))
     return True
 
 

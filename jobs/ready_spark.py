@@ -20,9 +20,6 @@ _OPTIONS = "spark.driver.extraJavaOptions"
 _INTERPRETED = {name: value for name, value in FEW_ROWS.items() if ".codegen." in name}
 
 
-_ARCHIVE = {True: "made", False: "the JVM wrote none; sessions start without it", None: "this Java makes none"}
-
-
 def usual_work(spark: SparkSession, folder: Path) -> None:
     """What most stages do: files read, a Delta partition written, replaced and read back, a join, a window, a sum, a Python worker."""
     rows = spark.createDataFrame(
@@ -55,17 +52,19 @@ def ready_spark() -> None:
     """Run the session, and say what Java it ran on. Errors are those of ``jobs.session.build_session``."""
     said = ensure_java()
     folder = archive_folder()
-    options = recording_options(program_of(os.environ), folder)
+    java = program_of(os.environ)
+    options = recording_options(java, folder)
     spark = build_session("set-up", {_OPTIONS: f"{ONE_MACHINE[_OPTIONS]} {options}"})
     with tempfile.TemporaryDirectory(prefix="karma-set-up-") as scratch:
         usual_work(spark, Path(scratch) / "compiled")
         for name, value in _INTERPRETED.items():
             spark.conf.set(name, value)
         usual_work(spark, Path(scratch) / "interpreted")
+    class_path = spark._jvm.System.getProperty("java.class.path")  # type: ignore[union-attr]
     spark.stop()
     _end_jvm()
-    made = keep(folder) if options else None
-    sys.stdout.write(f"{said}\nclass archive: {_ARCHIVE[made]}\n")
+    made = bool(options) and keep(java, folder, class_path)
+    sys.stdout.write(f"{said}\nclass archive: {'made' if made else 'none: this Java makes none that it takes for these jars'}\n")
 
 
 def _end_jvm() -> None:
