@@ -11,7 +11,7 @@ from tests.scheduler.driven import Driven, port
 
 PLACE = PROJECT / "var" / "airflow-test"
 TINY = {
-    "--users": "40", "--items": "150", "--history-days": "20", "--image-px": "32", "--config": "tests/end_to_end/tiny.toml",
+    "--users": "40", "--items": "300", "--history-days": "20", "--image-px": "32", "--config": "tests/end_to_end/tiny.toml",
 }  # fmt: skip
 # A night's patience, in seconds.
 HASTE = {"KARMA_RETRY_DELAY_SECONDS": "3", "KARMA_POLL_SECONDS": "1", "KARMA_LATE_HOURS": "0.05"}
