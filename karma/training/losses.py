@@ -1,5 +1,7 @@
 """One step's losses: a batch through the encoder and the decoders.
 
+Arrays become tensors by ``torch.as_tensor``, which puts them where ``Run.fit`` says; ``from_numpy`` would leave them on the CPU.
+
 Shapes: b windows, t events, p positions a window, r = b * p rows, c candidates, d dimensions, w width, m text tokens.
 """
 

@@ -23,7 +23,7 @@ TRAINER_VERSION = "1"
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
     """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the backbone's files, the code's versions, and where and
-    how precisely this machine computes: the same name, the same weights."""
+    how precisely this machine computes."""
     device = training_device()
     computes = (device.type, wants_bf16(config.precision, device))
     code = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION, computes)
