@@ -1,7 +1,8 @@
 """An archive of the classes that Spark loads: a JVM maps it, where it would read and verify ten thousand out of hundreds of jars.
 
-With Java 17 a session then starts in half the time, and so does the first query of each kind (`docs/experiments.md`). The set-up makes it (``jobs/ready_spark.py``). It
-belongs to one Java and one place of Spark's jars; the JVM itself checks both, and goes on without it where they are others.
+With Java 17 a session then starts in half the time, and so does the first query of each kind (``docs/experiments.md``). The set-up makes
+it (``jobs/ready_spark.py``). It belongs to one Java and one place of Spark's jars; the JVM itself checks both, and goes on without it where
+they are others.
 Source: JEP 350, dynamic CDS archives.
 """
 
