@@ -3,6 +3,7 @@
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Mapping as Lookup
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import functions as F
 
+from jobs.error_budget import refuse_over_budget
 from jobs.errors import JobError, UsageError
 from jobs.ingest import JOB_OF, IngestOptions, judged_rows, load_details, load_digest, refused_of, written_of
-from jobs.landing import Partition, find_partition, read_partition, reading
+from jobs.landing import Partition, find_partition, reading
 from jobs.landing_images import LANDING
 from jobs.ledger import LedgerRow
+from jobs.mended import read_landed
 from jobs.quarantine import days_predicate, replace_quarantine_days
 from jobs.stage import Context, details_of, exit_code
 from jobs.tally import Tally, check_nothing_lost, tally_days
@@ -94,8 +97,8 @@ def bulk_load(context: Context, table: str, options: IngestOptions) -> list[Ledg
         rows = _load(load, began)
     except JobError as error:
         log.error("%s bulk: %s", load.job, error)
-        seconds = {"total": time.monotonic() - began}
-        rows = [load.row(load.day, error.status, reason=str(error), durations=seconds, details={**load.details, **details_of(error)})]
+        facts = {"counts": error.counts, "durations": {"total": time.monotonic() - began}, "details": {**load.details, **details_of(error)}}
+        rows = [load.row(load.day, error.status, reason=str(error), **facts)]
     except Exception as error:
         reason = "".join(traceback.format_exception_only(error)).strip()[:2000]
         context.ledger.append(load.row(load.day, names.FAILED, reason=reason, details=load.details))
@@ -152,7 +155,7 @@ def _items_day(load: _Load, partition: Partition) -> date:
 def _write(load: _Load, partition: Partition, items_ds: date, digest: str) -> tuple[dict[date, Tally], int]:
     """Write the load; a tally for every day of its range, and the commit's version."""
     context, options, table = load.context, load.options, load.table
-    landed = read_partition(context.spark, partition, options.mapping.csv)
+    landed = read_landed(context, partition, options.mapping)
     arrival = BulkArrival(first=options.first, last=options.last, now=context.run_at)
     with judged_rows(context, landed, options, arrival, items_ds=items_ds, valid_from=ALWAYS) as judged:
         with reading(partition):
@@ -167,6 +170,7 @@ def _write(load: _Load, partition: Partition, items_ds: date, digest: str) -> tu
         refused = refused_of(judged, landed, options, context.run_id)
         refused = refused.withColumn("ds", F.when(F.expr(within), F.col("ds")).otherwise(F.lit(days[0])))
         replace_quarantine_days(context, refused, load.job, table, days, sum(tally.quarantined for tally in tallies.values()))
+        refuse_over_budget(_total(tallies), options.error_budget, table, partition.label)
         # A file a day, and several for a day that is large.
         written = written_of(judged, table).hint("rebalance", "ds")
         version = context.tables.replace_where(written, table, within)
@@ -193,6 +197,13 @@ def _range(load: _Load, partition: Partition, found: Lookup[date | None, Tally],
         days = [options.first, options.last]
     first, last = (min(days), max(days)) if days else (items_ds, items_ds)
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def _total(tallies: Lookup[date, Tally]) -> Tally:
+    verdicts: Counter[str] = Counter()
+    for tally in tallies.values():
+        verdicts.update(tally.verdicts)
+    return Tally(verdicts=verdicts)
 
 
 def _by_day(found: Lookup[date | None, Tally], days: list[date]) -> dict[date, Tally]:

@@ -23,9 +23,11 @@ class JobError(Exception):
         got: object = None,
         hint: str | None = None,
         details: Mapping[str, str] | None = None,
+        counts: Mapping[str, int] | None = None,
     ) -> None:
         self.code = code
         self.details = dict(details or {})  # for the ledger row: what a reader looks up by name
+        self.counts = dict(counts or {})  # likewise
         context = {"table": table, "column": column, "partition": partition, "expected": expected, "got": got}
         facts = "; ".join(f"{name}: {value}" for name, value in context.items() if value is not None)
         super().__init__(f"[{code}] {message}" + (f" ({facts})" if facts else "") + (f" Hint: {hint}" if hint else ""))

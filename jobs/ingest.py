@@ -10,11 +10,13 @@ from pyspark.sql import functions as F
 
 from jobs.cli import DayArgs, context_of, parse_day, run_main
 from jobs.digests import digest_of, frame_digest
+from jobs.error_budget import check_budget, refuse_over_budget
 from jobs.errors import UsageError
-from jobs.landing import BULK, Landed, Partition, content_digest, find_partition, has_landed, read_partition, reading
+from jobs.landing import BULK, Landed, Partition, content_digest, find_partition, has_landed, reading
 from jobs.landing_images import LANDING, MAPPING, digests_of, has_image_files, named_image_files
 from jobs.ledger import LedgerRow
 from jobs.mapping import IMAGE, Mapping, load_mapping
+from jobs.mended import mended_digest, read_landed
 from jobs.quarantine import refused_rows, replace_quarantine
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tally import Tally, check_nothing_lost, tally_days
@@ -48,6 +50,7 @@ class IngestOptions:
         bulk_ds: the arrival day of all items of a bulk load.
         first, last: the days that a bulk load declares, both inclusive.
         source: a file or folder to read in place of the landing partition; it needs no success marker.
+        error_budget: the share of the rows read that may be refused (``jobs.error_budget``). A settled day stays settled under another one.
     """
 
     mapping: Mapping = field(default_factory=Mapping)
@@ -57,6 +60,7 @@ class IngestOptions:
     first: date | None = None
     last: date | None = None
     source: str | None = None
+    error_budget: float = names.DEFAULT_ERROR_BUDGET
 
 
 def ingest_stage(table: str, options: IngestOptions | None = None) -> Stage:
@@ -110,6 +114,8 @@ def load_digest(context: Context, partition: Partition, options: IngestOptions, 
     table, mapping = partition.table, options.mapping
     parts: list[object] = [CODE_VERSION, table, content_digest(context.spark, partition), _mapping_json(table, mapping)]
     parts += [options.max_lateness_days, options.bulk, options.first, options.last]
+    mended = mended_digest(context, partition)
+    parts += [mended] if mended else []
     if table == names.ITEMS and items_ds is not None:
         parts += [items_ds, _image_files_digest(context, partition, options) if has_image_files(context) else None]
         parts += [sorted(outputs_until(context, JOB_OF[table], items_ds - timedelta(days=1)).items())]
@@ -122,7 +128,7 @@ def _mapping_json(table: str, mapping: Mapping) -> str:
 
 def _image_files_digest(context: Context, partition: Partition, options: IngestOptions) -> str | None:
     """Digest of the names and contents of the pictures that the items of ``partition`` name; None where they name none."""
-    landed = read_partition(context.spark, partition, options.mapping.csv)
+    landed = read_landed(context, partition, options.mapping)
     checked = check(landed, partition.table, options.mapping.rules(partition.table))
     files = digests_of(named_image_files(context, checked))
     return None if files is None else frame_digest(files, files.columns)[1]
@@ -134,7 +140,7 @@ def _run(context: Context, table: str, options: IngestOptions, ds: date, attempt
         facts = {name: getattr(loaded, name) for name in ("counts", "versions", "details")}
         return Outcome(status=names.UNCHANGED, output_digest=loaded.output_digest or "", **facts)
     partition = find_partition(context.spark, context.places, table, ds, options.source)
-    landed = read_partition(context.spark, partition, options.mapping.csv)
+    landed = read_landed(context, partition, options.mapping)
     arrival = DailyArrival(ds=ds, max_lateness_days=options.max_lateness_days)
     start = datetime(ds.year, ds.month, ds.day, tzinfo=UTC)
     with judged_rows(context, landed, options, arrival, items_ds=ds, valid_from=start) as judged:
@@ -143,6 +149,7 @@ def _run(context: Context, table: str, options: IngestOptions, ds: date, attempt
         check_nothing_lost(landed.rows.count(), tally.judged, table, partition.label)
         refused = refused_of(judged, landed, options, context.run_id)
         replace_quarantine(context, refused, JOB_OF[table], table, ds, tally.quarantined)
+        refuse_over_budget(tally, options.error_budget, table, partition.label)
         version = context.tables.replace(written_of(judged, table), table, {"ds": ds})
     details = load_details(partition, options)
     return Outcome(output_digest=tally.digest, counts=tally.counts, versions={table: version}, details=details)
@@ -196,6 +203,8 @@ class IngestArgs(DayArgs):
     """TOML file that names the source's columns (conf/mapping/example.toml); default: the contract's own names."""
     max_lateness_days: int = names.DEFAULT_MAX_LATENESS_DAYS
     """Events and impressions older than this before the start of their ds are too late."""
+    error_budget: float = names.DEFAULT_ERROR_BUDGET
+    """Share of the rows read that may be refused (100 rows always may); beyond it the load is blocked and nothing of it is accepted."""
     source: str | None = None
     """File or folder to read in place of the landing partition; it needs no success marker."""
     bulk: bool = False
@@ -213,6 +222,7 @@ class IngestArgs(DayArgs):
         days = self.days if self.ds_from or self.ds_to else []
         return IngestOptions(
             mapping=load_mapping(self.mapping), max_lateness_days=self.max_lateness_days, bulk=self.bulk, source=self.source,
+            error_budget=check_budget(self.error_budget),
             bulk_ds=parse_day(self.bulk_ds, "--bulk-ds") if self.bulk_ds else None,
             first=days[0] if days and self.bulk else None, last=days[-1] if days and self.bulk else None,
         )  # fmt: skip

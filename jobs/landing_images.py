@@ -6,8 +6,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs import hadoop_files
-from jobs.landing import BULK, find_partition, read_partition, relative_to
+from jobs.landing import BULK, find_partition, relative_to
 from jobs.mapping import IMAGE, Mapping
+from jobs.mended import read_landed
 from jobs.stage import Context
 from jobs.transforms.arriving_items import IMAGE_FILE, image_file_column
 from jobs.transforms.contract_check import check
@@ -64,7 +65,7 @@ def read_images(context: Context, ds: date) -> DataFrame:
     mapping = Mapping.model_validate_json(details.get(MAPPING, "{}"))
     source = None if label in (BULK, f"ds={ds}") else label
     partition = find_partition(context.spark, context.places, names.ITEMS, None if label == BULK else ds, source)
-    checked = check(read_partition(context.spark, partition, mapping.csv), names.ITEMS, mapping.rules(names.ITEMS))
+    checked = check(read_landed(context, partition, mapping), names.ITEMS, mapping.rules(names.ITEMS))
     images = checked.select(IMAGE).where(F.col(IMAGE).isNotNull())
     files = named_image_files(context, checked)
     if files is not None:

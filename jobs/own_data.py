@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from jobs.cli import RootArgs, context_of, run_main
+from jobs.error_budget import check_budget
 from jobs.mapping import load_mapping
 from jobs.own_data_road.join_figures import join_figures
 from jobs.own_data_road.road import Plan, Travelled, travel
@@ -50,12 +51,14 @@ class OwnDataArgs(RootArgs):
     """The last days, which are published."""
     baskets: bool = False
     """Targets: hold out the last basket whole, and mask no seen item."""
+    error_budget: float = names.DEFAULT_ERROR_BUDGET
+    """Share of a source's rows that may be refused (100 rows always may); beyond it nothing is trained or published."""
 
     def plan(self) -> Plan:
         return Plan(
             events=self.events, items=self.items, images=self.images, impressions=self.impressions, targets=self.targets,
             mapping=load_mapping(self.mapping), config=configuration(self.config), vision=self.vision, baskets=self.baskets,
-            label_days=self.label_days, days=self.days,
+            label_days=self.label_days, days=self.days, error_budget=check_budget(self.error_budget),
         )  # fmt: skip
 
 

@@ -47,6 +47,11 @@ class Places:
         return Path(self.root) / "node_files"
 
     @property
+    def mended(self) -> Path:
+        """What people made of quarantined rows."""
+        return Path(self.root) / "mended"
+
+    @property
     def data_docs(self) -> Path:
         return Path(self.root) / "data_docs"
 

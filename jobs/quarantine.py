@@ -56,10 +56,19 @@ def refused_rows(judged: DataFrame, landed: Landed, *, job: str, table: str, run
     Args:
         image: the source column that holds pictures; its digest and length stand for it.
     """
-    content = landed.rows.select(*PLACE, row_as_json(landed, image).alias("row"))
+    content = rows_as_json(landed, image)
     return judged.select("ds", *PLACE, F.col(VERDICT).alias("reason")).join(content, list(PLACE)).select(
         F.lit(job).alias("job"), F.lit(table).alias("table"), "ds", *PLACE, "reason", F.lit(run_id).alias("run_id"), "row"
     )  # fmt: skip
+
+
+def rows_as_json(landed: Landed, image: str | None) -> DataFrame:
+    """PLACE and ``row``: the content of every landed row, of a mended one what it was mended to."""
+    content = landed.rows.select(*PLACE, row_as_json(landed, image).alias("row"))
+    if landed.mended is None:
+        return content
+    mended = rows_as_json(landed.mended, None)
+    return content.join(mended.select(*PLACE), list(PLACE), "left_anti").unionByName(mended)
 
 
 def row_as_json(landed: Landed, image: str | None) -> Column:

@@ -8,6 +8,7 @@ from typing import Literal
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.day import DayOptions, run_day
 from jobs.encoders import active_encoders
+from jobs.error_budget import check_budget
 from jobs.ingest import IngestOptions
 from jobs.interest_embeddings import DEFAULT_TOKEN_BUDGET
 from jobs.mapping import load_mapping
@@ -31,6 +32,8 @@ class RunDayArgs(DayArgs):
     """Column mapping of the landing zone (TOML)."""
     max_lateness_days: int = names.DEFAULT_MAX_LATENESS_DAYS
     """An event older than this before its arrival day is too late."""
+    error_budget: float = names.DEFAULT_ERROR_BUDGET
+    """Share of a landing partition's rows that may be refused (100 rows always may); beyond it nothing of the day is published."""
     vision: tuple[str, ...] = ()
     """Vision encoders; default: those of the active encoders."""
     token_budget: int = DEFAULT_TOKEN_BUDGET
@@ -41,7 +44,9 @@ class RunDayArgs(DayArgs):
     def options(self) -> DayOptions:
         mode = self.publication or ("simulated" if self.is_backfill else "live")
         return DayOptions(
-            ingest=IngestOptions(mapping=load_mapping(self.mapping), max_lateness_days=self.max_lateness_days),
+            ingest=IngestOptions(
+                mapping=load_mapping(self.mapping), max_lateness_days=self.max_lateness_days, error_budget=check_budget(self.error_budget)
+            ),
             vision=self.vision,
             n_max=self.n_max,
             token_budget=self.token_budget,

@@ -129,7 +129,9 @@ def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:
     except JobError as error:
         log.error("%s %s: %s", stage.job, ds, error)
         durations = {"total": time.monotonic() - began}
-        final = row(error.status, input_digest=digest, reason=str(error), durations=durations, details=details_of(error))
+        final = row(
+            error.status, input_digest=digest, reason=str(error), durations=durations, counts=error.counts, details=details_of(error)
+        )
     except Exception as error:
         final = row(names.FAILED, input_digest=digest, reason="".join(traceback.format_exception_only(error)).strip()[:2000])
         context.ledger.append(final)

@@ -42,6 +42,7 @@ class Plan:
         label_days: the last days with events that the published encoder does not see.
         days: the last days that are published; at most ``label_days``.
         baskets: the last basket of a user is held out whole, and items may be taken again.
+        error_budget: the share of a source's rows that may be refused.
     """
 
     events: Path
@@ -55,6 +56,7 @@ class Plan:
     label_days: int = 28
     days: int = 7
     baskets: bool = False
+    error_budget: float = names.DEFAULT_ERROR_BUDGET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,7 @@ class _Walk:
 
     def ingest(self) -> Span:
         """Load events and items. All items arrive with the first event, so that every day sees them."""
-        bulk = IngestOptions(mapping=self.plan.mapping, bulk=True)
+        bulk = IngestOptions(mapping=self.plan.mapping, bulk=True, error_budget=self.plan.error_budget)
         self.settled(*bulk_load(self.context, names.EVENTS, bulk))
         span = span_of(self.context, self.plan)
         self.settled(*bulk_load(self.context, names.ITEMS, replace(bulk, bulk_ds=span.first)))
@@ -145,7 +147,8 @@ class _Walk:
         """Load the given impressions, or the derived ones; a published day without any is an empty day."""
         mapping = self.plan.mapping if self.plan.impressions else Mapping()
         _land_impressions(self.context, self.plan, span)
-        self.settled(*bulk_load(self.context, names.IMPRESSIONS, IngestOptions(mapping=mapping, bulk=True)))
+        options = IngestOptions(mapping=mapping, bulk=True, error_budget=self.plan.error_budget)
+        self.settled(*bulk_load(self.context, names.IMPRESSIONS, options))
         _land_empty_days(self.context, span)
 
 

@@ -33,11 +33,27 @@ class _Bound:
 
 
 def check(landed: Landed, table: str, rules: Rules) -> DataFrame:
-    """Landed rows in the contract's types: the columns that a source may give, PLACE and VERDICT.
+    """Landed rows, mended ones in their places, in the contract's types: the columns that a source may give, PLACE and VERDICT.
 
     The verdict judges a row by itself: malformed, not UTF-8, a value of the wrong type, an identifier or a required value
     missing. Raises JobError where a required or a mapped column is not in the source, or has a type that cannot be meant.
     """
+    checked = _checked(landed, table, rules)
+    if landed.mended is None:
+        return checked
+    return _with_mended(checked, _checked(landed.mended, table, rules))
+
+
+def _with_mended(checked: DataFrame, mended: DataFrame) -> DataFrame:
+    """``mended`` in place of the rows that it has the places of; a mended row without a picture keeps that of the landed one."""
+    if IMAGE in checked.columns:
+        pictures = checked.select(*PLACE, F.col(IMAGE).alias("_landed"))
+        own = F.coalesce(IMAGE, "_landed").alias(IMAGE)
+        mended = mended.join(pictures, list(PLACE), "left").select(*[own if name == IMAGE else name for name in checked.columns])
+    return checked.join(mended.select(*PLACE), list(PLACE), "left_anti").select(*checked.columns).unionByName(mended)
+
+
+def _checked(landed: Landed, table: str, rules: Rules) -> DataFrame:
     if table == names.EVENTS:
         _require_item_or_query(landed, rules)
     bound = [_bind(name, landed, table, rules) for name in source_columns(table)]
