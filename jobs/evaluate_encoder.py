@@ -23,7 +23,7 @@ from jobs.transforms.training import last_day_before
 from jobs.visual_features import DEFAULT_VISION
 from schemas import names
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 DEFAULT_WINDOW_DAYS = 28
 
 

@@ -1,7 +1,8 @@
 """Figures on held-out targets: the encoder beside the baselines, on the same users, with paired intervals."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pyarrow.dataset as ds
 from karma.artefact import load_encoder
 from karma.evaluation.baselines import HeldOut, baseline_ranks
 from karma.evaluation.bootstrap import paired_difference
-from karma.evaluation.evaluate import Catalogue, History, evaluate_targets
+from karma.evaluation.evaluate import Catalogue, Evaluation, History, encode_users, evaluate_targets, target_ranks
 from karma.evaluation.ranks import CUTOFFS, hit_rate
+from karma.evaluation.slices import slices_of
+from karma.serving import ServingEncoder
 from karma.text import render_item
 
 log = logging.getLogger("karma.figures")
@@ -22,12 +25,15 @@ log = logging.getLogger("karma.figures")
 Ranks = npt.NDArray[np.int64]
 
 ENCODER = "encoder"
+ENCODER_AND_QUERY = "encoder, query appended"
 JUDGED_AGAINST = ("popularity", "co+text")
 JUDGED_AT = 50
 BOOTSTRAP_SEED = 0
 
 
-def held_out_figures(data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool) -> dict[str, Any]:
+def held_out_figures(
+    data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool, queries: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """HR@K of the encoder and the baselines on exactly these targets.
 
     Args:
@@ -35,23 +41,99 @@ def held_out_figures(data: Path, artefact: Path, digest: str, targets: Mapping[s
         artefact, digest: the encoder.
         targets: item by user. One whose item is not in the catalogue, or whose user has no event left, is dropped and counted.
         mask_seen: items of the history are no candidates.
+        queries: by user the query that was typed for the target, where one was.
 
     Returns: by method ``HR@K`` (null where K reaches the corpus); ``n``, ``dropped``, ``seen_items``, ``corpus``;
-        ``differences``: by baseline the paired difference at HR@50 with its 95 % interval; empty where the corpus is too small for it.
+        ``differences``: by baseline the paired difference at HR@50 with its 95 % interval; empty where the corpus is too small for it;
+        ``other_policy``: as above by method, where items of the history are candidates if they were not above, and the other way round;
+        ``slices``: by slice (``karma.evaluation.slices``) its ``n`` and by method HR@K;
+        ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last.
     """
-    catalogue = read_catalogue(data)
-    histories = read_histories(data)
+    held_out = _targets(data, targets)
+    encoder = load_encoder(artefact, digest)
+    found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.items, mask_seen)
+    corpus, ranks = len(held_out.place), {ENCODER: found.ranks, **baseline_ranks(held_out.for_baselines(mask_seen))}
+    dropped = len(targets) - len(held_out.users)
+    judged = len(held_out.users) > 1 and corpus > JUDGED_AT
+    return {
+        **_rates(ranks, corpus),
+        "n": len(held_out.users), "dropped": dropped, "corpus": corpus, "seen_items": _policy(mask_seen),
+        "differences": _differences(ranks) if judged else {},
+        "other_policy": {"seen_items": _policy(not mask_seen), **_rates(_other_ranks(held_out, found), corpus)},
+        "slices": _by_slice(held_out, ranks, mask_seen),
+        "query": _query_figures(held_out, encoder, found, ranks, queries or {}),
+    }  # fmt: skip
+
+
+def _policy(mask_seen: bool) -> str:
+    return "masked" if mask_seen else "kept"
+
+
+def _rates(ranks: Mapping[str, Ranks], corpus: int) -> dict[str, dict[str, float | None]]:
+    return {method: {f"HR@{k}": hit_rate(of, k, corpus) for k in CUTOFFS} for method, of in ranks.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Targets:
+    """Targets that can be ranked, one a user, beside what every method may read.
+
+    Attributes:
+        place: row of an item in the catalogue.
+        of_all: the histories of all users;  histories: those of ``users``.
+        items: the target of each of ``users``.
+    """
+
+    catalogue: Catalogue
+    place: Mapping[str, int]
+    of_all: Mapping[str, History]
+    users: Sequence[str]
+    items: Sequence[str]
+
+    @property
+    def histories(self) -> list[History]:
+        return [self.of_all[user] for user in self.users]
+
+    def for_baselines(self, mask_seen: bool) -> HeldOut:
+        return _held_out(self.catalogue, self.place, self.of_all, dict(zip(self.users, self.items, strict=True)), mask_seen=mask_seen)
+
+
+def _targets(data: Path, targets: Mapping[str, str]) -> _Targets:
+    catalogue, histories = read_catalogue(data), read_histories(data)
     place = {item: row for row, item in enumerate(catalogue.item_ids)}
     users = [user for user, item in sorted(targets.items()) if item in place and user in histories]
     log.info("%d of %d targets are ranked among %d items", len(users), len(targets), len(place))
-    encoder = load_encoder(artefact, digest)
-    found = evaluate_targets(encoder, catalogue, [histories[user] for user in users], [targets[user] for user in users], mask_seen)
-    held_out = _held_out(catalogue, place, histories, {user: targets[user] for user in users}, mask_seen=mask_seen)
-    ranks = {ENCODER: found.ranks, **baseline_ranks(held_out)}
-    rates = {method: {f"HR@{k}": hit_rate(of, k, len(place)) for k in CUTOFFS} for method, of in ranks.items()}
-    facts = {"n": len(users), "dropped": len(targets) - len(users), "corpus": len(place), "seen_items": "masked" if mask_seen else "kept"}
-    judged = len(users) > 1 and len(place) > JUDGED_AT
-    return {**rates, **facts, "differences": _differences(ranks) if judged else {}}
+    return _Targets(catalogue=catalogue, place=place, of_all=histories, users=users, items=[targets[user] for user in users])
+
+
+def _other_ranks(held_out: _Targets, found: Evaluation) -> dict[str, Ranks]:
+    """The ranks of all methods under the other policy."""
+    mask_seen = not found.mask_seen
+    items, users = found.item_vectors, found.interest_vectors
+    encoder = target_ranks(users, items, held_out.place, held_out.histories, held_out.items, mask_seen)
+    return {ENCODER: encoder, **baseline_ranks(held_out.for_baselines(mask_seen))}
+
+
+def _by_slice(held_out: _Targets, ranks: Mapping[str, Ranks], mask_seen: bool) -> dict[str, dict[str, Any]]:
+    slices = slices_of(held_out.for_baselines(mask_seen), held_out.catalogue.has_visual)
+    corpus = len(held_out.place)
+    return {
+        name: {"n": int(mask.sum()), **_rates({method: of[mask] for method, of in ranks.items()}, corpus)} for name, mask in slices.items()
+    }
+
+
+def _query_figures(
+    held_out: _Targets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks], queries: Mapping[str, str]
+) -> dict[str, Any]:
+    """Of the targets that a query was typed for: all methods without it, and the encoder that reads it last."""
+    rows = [row for row, user in enumerate(held_out.users) if user in queries]
+    if not rows:
+        return {"n": 0}
+    histories = [held_out.histories[row].asking(queries[held_out.users[row]]) for row in rows]
+    vectors = encode_users(encoder, found.item_vectors, held_out.place, histories)
+    targets = [held_out.items[row] for row in rows]
+    asked = target_ranks(vectors, found.item_vectors, held_out.place, histories, targets, found.mask_seen)
+    without = {method: of[rows] for method, of in ranks.items()}
+    return {"n": len(rows), **_rates({**without, ENCODER_AND_QUERY: asked}, len(held_out.place))}
 
 
 def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:

@@ -24,7 +24,7 @@ from schemas import names
 
 log = logging.getLogger("karma.own_data")
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 PROTOCOL = "leave_last_out"
 
 
@@ -83,9 +83,19 @@ def _run(context: Context, ds: date, plan: LeaveLastOut) -> Outcome:
     folder = train(held_out_config(plan.config), data, out=context.places.encoders, state=context.places.training)
     encoder = open_encoder(folder)
     targets = {row["user_id"]: row["item_id"] for row in plan.targets.select("user_id", "item_id").toLocalIterator()}
-    figures = held_out_figures(data, folder, encoder.digest, targets, mask_seen=not plan.baskets)
+    queries = queries_of(context.tables.read(names.EVENTS), plan.targets)
+    figures = held_out_figures(data, folder, encoder.digest, targets, mask_seen=not plan.baskets, queries=queries)
     details = {"version": encoder.version, "space_id": encoder.space_id, "figures": json.dumps(figures)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": len(targets)}, details=details)
+
+
+def queries_of(events: DataFrame, targets: DataFrame) -> dict[str, str]:
+    """By user the query of the target's own event (at cut_time, with its item); of several the first by event_id."""
+    typed = events.where(F.col("query").isNotNull()).select(
+        "user_id", "item_id", F.col("event_time").alias("cut_time"), "event_id", "query"
+    )
+    asked = targets.join(typed, ["user_id", "item_id", "cut_time"]).groupBy("user_id").agg(F.min_by("query", "event_id").alias("query"))
+    return {row["user_id"]: row["query"] for row in asked.toLocalIterator()}
 
 
 def held_out_config(path: Path) -> TrainingConfig:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.held_out_figures import JUDGED_AT
+from jobs.held_out_figures import ENCODER, ENCODER_AND_QUERY, JUDGED_AT
 from jobs.landing import BULK
 from jobs.landing_images import LANDING
 from jobs.ledger import LedgerRow
@@ -15,6 +15,8 @@ from jobs.stage import Context
 from karma.evaluation.ranks import CUTOFFS
 from schemas import names
 
+_SLICED = (ENCODER, ENCODER_AND_QUERY, "co+text")
+"""Methods shown for every slice of the targets; summary.json has all."""
 _INGEST_JOBS = {names.EVENTS: names.INGEST_EVENTS_JOB, names.ITEMS: names.INGEST_ITEMS_JOB, names.IMPRESSIONS: names.INGEST_IMPRESSIONS_JOB}
 
 
@@ -49,11 +51,19 @@ def show(console: Console, summary: Mapping[str, Any], rows: Sequence[LedgerRow]
 def _print_figures(console: Console, figures: Mapping[str, Any]) -> None:
     cutoffs = [f"HR@{k}" for k in CUTOFFS]
     methods = {name: rates for name, rates in figures.items() if isinstance(rates, Mapping) and cutoffs[0] in rates}
-    lines = [(name, *("n/a" if rates[cut] is None else f"{rates[cut]:.3f}" for cut in cutoffs)) for name, rates in methods.items()]
+    lines = [(name, *_cells(rates, cutoffs)) for name, rates in methods.items()]
     title = f"Leave-last-out: n = {figures['n']}, {figures['dropped']} dropped, seen items {figures['seen_items']}"
     console.print(table_of(title, ("method", *cutoffs), lines))
+    for name, of_slice in [*figures["slices"].items(), ("a typed query", figures["query"])]:
+        lines += [
+            (f"{name}, n = {of_slice['n']:,}: {method}", *_cells(of_slice[method], cutoffs)) for method in _SLICED if method in of_slice
+        ]
     differences = [(name, f"{d['mean']:+.3f}", f"{d['low']:+.3f} to {d['high']:+.3f}") for name, d in figures["differences"].items()]
     console.print(table_of(f"Encoder minus baseline at HR@{JUDGED_AT}", ("baseline", "mean", "95 %, paired over users"), differences))
+
+
+def _cells(rates: Mapping[str, float | None], cutoffs: Sequence[str]) -> list[str]:
+    return ["n/a" if (rate := rates[cut]) is None else f"{rate:.3f}" for cut in cutoffs]
 
 
 def _print_join(console: Console, join: Mapping[str, Any]) -> None:

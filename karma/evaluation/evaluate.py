@@ -11,6 +11,7 @@ from karma.evaluation.spectrum import Spectrum, spectrum
 from karma.packing import NO_ITEM_PLACE, UNKNOWN_PLACE, FlatHistories
 from karma.serving import ServingEncoder
 from karma.text import render_item
+from schemas import names
 
 Vectors = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
@@ -45,6 +46,10 @@ class History:
     item_ids: Sequence[str | None]
     event_types: Sequence[str]
     queries: Sequence[str | None]
+
+    def asking(self, query: str) -> "History":
+        """This history with a query typed last, before its answer is known."""
+        return History(item_ids=[*self.item_ids, None], event_types=[*self.event_types, names.QUERY], queries=[*self.queries, query])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +92,10 @@ def evaluate_targets(
     if len(histories) != len(targets):
         raise ValueError(f"{len(histories)} histories for {len(targets)} targets")
     place = {item_id: row for row, item_id in enumerate(catalogue.item_ids)}
-    columns = _columns_of(targets, place)
+    _columns_of(targets, place)  # before the encoder's work
     items = encode_catalogue(encoder, catalogue)
     users = encode_users(encoder, items, place, histories)
-    ranks = np.empty(len(users), np.int64)
-    for block in _blocks(len(users), _USERS_AT_ONCE):
-        masked = _seen(histories[block], place) if mask_seen else None
-        ranks[block] = rank_of_target(users[block] @ items.T, columns[block], masked)
+    ranks = target_ranks(users, items, place, histories, targets, mask_seen)
     return Evaluation(
         ranks=ranks,
         hit_rates={k: hit_rate(ranks, k, len(items)) for k in CUTOFFS},
@@ -104,6 +106,23 @@ def evaluate_targets(
         interest_vectors=users,
         item_vectors=items,
     )
+
+
+def target_ranks(
+    users: Vectors, items: Vectors, place: Mapping[str, int], histories: Sequence[History], targets: Sequence[str], mask_seen: bool
+) -> Longs:
+    """int64 [n]: the rank of each target among all items, from 1, ties against the model.
+
+    Args:
+        users: float32 [n, dim];  items: float32 [items, dim], row ``place[item_id]``.
+        mask_seen: True masks every item of the whole history.
+    """
+    columns = _columns_of(targets, place)
+    ranks = np.empty(len(users), np.int64)
+    for block in _blocks(len(users), _USERS_AT_ONCE):
+        masked = _seen(histories[block], place) if mask_seen else None
+        ranks[block] = rank_of_target(users[block] @ items.T, columns[block], masked)
+    return ranks
 
 
 def encode_catalogue(encoder: ServingEncoder, catalogue: Catalogue) -> Vectors:

@@ -66,3 +66,30 @@ def test_the_encoder_is_ranked_on_the_same_targets(data: Path) -> None:
     assert figures["encoder"]["HR@10"] in [pytest.approx(hits / 3) for hits in range(4)]
     assert figures["encoder"]["HR@50"] is None
     assert figures["differences"] == {}, "no difference at HR@50 where 50 is more than the corpus"
+
+
+def test_the_other_policy_stands_beside_the_one_asked_for(data: Path) -> None:
+    masked, kept = _figures(data, mask_seen=True), _figures(data, mask_seen=False)
+    assert (masked["seen_items"], masked["other_policy"]["seen_items"]) == ("masked", "kept")
+    for method in ("encoder", "popularity", "co+text"):
+        assert masked["other_policy"][method] == kept[method]
+        assert kept["other_policy"][method] == masked[method]
+
+
+def test_slices_by_hand(data: Path) -> None:
+    """Nobody took i13, the target of c; i02 and i01 have at most four events; every history that is left is short."""
+    slices = _figures(data, mask_seen=True)["slices"]
+    assert {name: of_slice["n"] for name, of_slice in slices.items()} == {
+        "cold items": 1, "items of 1 to 4 events": 2, "histories of 1 to 9 events": 3,
+    }  # fmt: skip
+    assert slices["cold items"]["popularity"]["HR@10"] == 0
+    assert slices["items of 1 to 4 events"]["popularity"]["HR@10"] == pytest.approx(1 / 2)
+
+
+def test_a_query_that_was_typed_for_a_target_is_read_last(data: Path) -> None:
+    encoder = tiny_encoder(data.parent / "encoders", "tiny")
+    queries = {"a": "film i02", "nobody": "lamp"}
+    figures = held_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=True, queries=queries)
+    assert figures["query"]["n"] == 1
+    assert {"encoder", "encoder, query appended", "popularity"} <= figures["query"].keys()
+    assert _figures(data, mask_seen=True)["query"] == {"n": 0}
