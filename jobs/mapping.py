@@ -12,7 +12,7 @@ from jobs.errors import UsageError
 from schemas import names
 from schemas.contracts import CONTRACTS
 
-TimeUnit = Literal["auto", "iso", "epoch_seconds", "epoch_milliseconds", "epoch_microseconds", "epoch_nanoseconds"]
+TimeUnit = Literal["auto", "iso", "epoch_seconds", "epoch_milliseconds", "epoch_microseconds", "epoch_nanoseconds", "order"]
 
 IMAGE = "image"
 """A source column of items that no table holds: the picture's bytes (binary, or base64 in a text format)."""
@@ -26,7 +26,10 @@ class ColumnRule(BaseModel):
         column: the source column; default: the one that is called like the contract's.
         constant: a value for every row, in place of a column.
         time: what a number means. ``auto`` tells seconds, milliseconds, microseconds and nanoseconds apart by magnitude,
-            which is unambiguous from 1973 on (the ranges lie a factor of 24 apart).
+            which is unambiguous from 1973 on (the ranges lie a factor of 24 apart). ``order`` is for a source that has an order and
+            no times: number n stands for the instant n steps after ``casting.ORDER_BEGINS``; without a ``column`` the rows' numbers in
+            their file count, from 0.
+        step_seconds: the time between two numbers of ``order``.
         pattern: Spark's date-time pattern of a text that is not ISO 8601, such as ``M/d/yyyy H:mm``.
         zone: the zone of times that name none.
         values: source values to rename, such as ``{view = "click"}``; others stay.
@@ -37,6 +40,7 @@ class ColumnRule(BaseModel):
     column: str | None = None
     constant: str | int | float | bool | None = None
     time: TimeUnit = "auto"
+    step_seconds: int = Field(default=60, gt=0)
     pattern: str | None = None
     zone: str = "UTC"
     values: dict[str, str] = Field(default_factory=dict)

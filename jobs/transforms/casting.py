@@ -13,6 +13,8 @@ from pyspark.sql import types as T
 from jobs.mapping import ColumnRule
 
 _EARLIEST, _LATEST = "1900-01-01", "2200-01-01"
+ORDER_BEGINS = 946_684_800
+"""2000-01-01 UTC in epoch seconds: when the first event of a source that has an order and no times is set."""
 _LARGEST_WHOLE_DOUBLE = float(2**53)
 _LARGEST_EPOCH = 1e19
 _NUMBER = r"^\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*$"
@@ -131,6 +133,8 @@ def _from_number(number: Column, rule: ColumnRule) -> Column:
     exact = F.when(F.abs(exact) < F.lit(_LARGEST_EPOCH), exact)
     if rule.time == "iso":
         return F.lit(None).cast("timestamp")
+    if rule.time == "order":
+        return _after_epoch(exact * F.lit(rule.step_seconds) + F.lit(ORDER_BEGINS), "epoch_seconds")
     if rule.time != "auto":
         return _after_epoch(exact, rule.time)
     by_magnitude = F.lit(None).cast("timestamp")

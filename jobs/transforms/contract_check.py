@@ -115,6 +115,8 @@ def _bind(name: str, landed: Landed, table: str, rules: Rules) -> _Bound:
 def _source(name: str, rule: ColumnRule, landed: Landed, table: str, mapped: bool) -> tuple[Column, DataType]:
     if rule.constant is not None:
         return F.lit(rule.constant), _type_of(rule.constant)
+    if rule.time == "order" and rule.column is None:
+        return F.col("row_number"), LongType()
     wanted = rule.column or name
     if wanted in landed.types:
         return F.col("source").getField(wanted), landed.types[wanted]

@@ -11,6 +11,7 @@ from jobs.bulk_load import bulk_exit_code, bulk_load
 from jobs.digests import frame_digest
 from jobs.ingest import IngestOptions
 from jobs.landing_images import read_images
+from jobs.mapping import Mapping
 from jobs.tables import Tables
 from schemas import names
 from schemas.contracts import CONTRACTS
@@ -149,3 +150,13 @@ def test_a_bulk_folder_without_marker_is_missing(warehouse: Warehouse) -> None:
     flags = ["--root", str(warehouse.root), "--bulk"]
     assert ingest_events.main(flags) == names.EXIT_INPUT_MISSING
     assert ingest_events.main([*flags, "--source", str(warehouse.root / "none.csv")]) == names.EXIT_INPUT_MISSING
+
+
+def test_a_source_without_times_is_read_in_its_order(warehouse: Warehouse) -> None:
+    rows = [{"user_id": "u1", "item_id": f"i{n}", "event_type": "click"} for n in range(3)]
+    warehouse.land(names.EVENTS, rows, ds=None)
+    by_order = Mapping.model_validate({"events": {"event_time": {"time": "order", "step_seconds": 86_400}}})
+    bulk_load(warehouse.context, names.EVENTS, replace(BULK, mapping=by_order))
+    assert sorted((str(row["ds"]), row["item_id"]) for row in warehouse.rows(names.EVENTS)) == [
+        ("2000-01-01", "i0"), ("2000-01-02", "i1"), ("2000-01-03", "i2"),
+    ]  # fmt: skip

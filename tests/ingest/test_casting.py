@@ -27,6 +27,7 @@ def _read(spark: SparkSession, values: list[Any], type: str, target: str, rule: 
 
 
 MICROS = SECONDS * 1_000_000
+Y2K, MINUTE = 946_684_800_000_000, 60_000_000  # 2000-01-01 UTC
 AUTO, ISO = ColumnRule(), ColumnRule(time="iso")
 PARIS = ColumnRule(zone="Europe/Paris")
 
@@ -46,6 +47,8 @@ PARIS = ColumnRule(zone="Europe/Paris")
         ("bigint", AUTO, [SECONDS, SECONDS * 1000, MICROS, MICROS * 1000, 99_999_999, -1, 2**63 - 1], [MICROS] * 4 + [BAD] * 3),
         ("bigint", ColumnRule(time="epoch_seconds"), [SECONDS, 0, -1, SECONDS * 1000], [MICROS, 0, -1_000_000, BAD]),
         ("bigint", ColumnRule(time="epoch_milliseconds"), [SECONDS * 1000 + 7], [MICROS + 7_000]),
+        ("bigint", ColumnRule(time="order"), [0, 1, 1_440, -1], [Y2K, Y2K + MINUTE, Y2K + 1_440 * MINUTE, Y2K - MINUTE]),
+        ("string", ColumnRule(time="order", step_seconds=3_600), ["2", "first"], [Y2K + 120 * MINUTE, BAD]),
         ("double", AUTO, [SECONDS + 0.25, float("nan"), float("inf")], [MICROS + 250_000, MISSING, BAD]),
         ("decimal(20,6)", AUTO, [Decimal(f"{SECONDS}.000001")], [MICROS + 1]),
         ("timestamp", PARIS, [INSTANT], [MICROS]),

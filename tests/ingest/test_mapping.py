@@ -36,6 +36,7 @@ def test_what_ingest_makes_itself_cannot_be_given() -> None:
         ("[event]", "event"),
         ('[events]\nevent_time = { column = "t", unit = "s" }', "unit"),
         ('[events]\nevent_time = { time = "fortnights" }', "epoch_seconds"),
+        ('[events]\nevent_time = { time = "order", step_seconds = 0 }', "step_seconds"),
         ('[events]\nevent_time = { zone = "Mars/Base" }', "Europe/Paris"),
         ('[events]\nuser_id = { column = "a", constant = "b" }', "not both"),
         ('[items]\ncontent_hash = "h"', "items takes no column 'content_hash'"),
