@@ -10,6 +10,7 @@ from PIL import Image
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from jobs.mapping import Mapping
 from jobs.own_data import summarise
 from jobs.own_data_road.derived_impressions import PREFIX
 from jobs.own_data_road.road import Plan, travel
@@ -114,3 +115,31 @@ def test_files_end_published_and_joined_and_a_second_run_changes_nothing(spark: 
     assert {table: context.tables.version(table) for table in before} == before
     assert {row.status for row in again.rows} == {names.UNCHANGED}
     assert again.encoder.version == summary["encoders"]["published"]
+
+
+def test_the_least_that_a_set_can_have(spark: SparkSession, tmp_path: Path) -> None:
+    """Who took what in which order, and titles: no times, ids, types, queries, categories, prices, pictures or impressions."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    taken = [f"u{n % 12},i{(n * 7 + n // 12) % 15}\n" for n in range(360)]
+    (folder / "events.csv").write_text("user,item\n" + "".join(taken))
+    (folder / "items.csv").write_text("item,name\n" + "".join(f"i{n},Film {n} of {n % 5}\n" for n in range(15)))
+    (folder / "config.toml").write_text(CONFIG)
+    mapping = Mapping.model_validate(
+        {
+            "events": {
+                "user_id": "user", "item_id": "item", "event_type": {"constant": "click"},
+                "event_time": {"time": "order", "step_seconds": 7200},
+            },
+            "items": {"item_id": "item", "title": "name"},
+        }
+    )  # fmt: skip
+    plan = Plan(
+        events=folder / "events.csv", items=folder / "items.csv", mapping=mapping, config=folder / "config.toml", label_days=5, days=2
+    )
+    context = Context(spark=spark, places=Places(str(tmp_path / "out")), run_at=datetime(2026, 3, 1, tzinfo=UTC))
+    summary = summarise(context, travel(context, plan))
+    assert (summary["rows"][names.EVENTS], summary["quarantined"], summary["metrics"]) == (360, {}, {})
+    assert summary["published_days"] == ["2000-01-29", "2000-01-30"], "12 events a day from 2000-01-01 on"
+    assert summary["rows"][names.INTEREST_EMBEDDINGS] == 2 * 12
+    assert summary["join"]["share"] >= 0.5
