@@ -22,6 +22,9 @@ from jobs.train_encoder import configuration
 from jobs.visual_features import DEFAULT_VISION
 from schemas import names
 
+DEFAULT_CONFIGS = {False: Path("conf/encoder/ml_small.toml"), True: Path("conf/encoder/baskets.toml")}
+"""By whether items may be taken again."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OwnDataArgs(RootArgs):
@@ -41,8 +44,8 @@ class OwnDataArgs(RootArgs):
     """Held-out targets: user_id, item_id, cut_time, one a user; a second encoder is then trained without them and judged on them."""
     mapping: str | None = None
     """TOML file that names the source's columns (conf/mapping/example.toml)."""
-    config: Path = Path("conf/encoder/ml_small.toml")
-    """Training configuration of both encoders."""
+    config: Path | None = None
+    """Training configuration of both encoders; default: conf/encoder/ml_small.toml, with --baskets conf/encoder/baskets.toml."""
     vision: str = DEFAULT_VISION
     """Vision encoder whose features the item tower reads."""
     label_days: int = 28
@@ -50,14 +53,14 @@ class OwnDataArgs(RootArgs):
     days: int = 7
     """The last days, which are published."""
     baskets: bool = False
-    """Targets: hold out the last basket whole, and mask no seen item."""
+    """The same item may be taken again, several at one instant: train for that, hold out the last basket whole, and mask no seen item."""
     error_budget: float = names.DEFAULT_ERROR_BUDGET
     """Share of a source's rows that may be refused (100 rows always may); beyond it nothing is trained or published."""
 
     def plan(self) -> Plan:
         return Plan(
             events=self.events, items=self.items, images=self.images, impressions=self.impressions, targets=self.targets,
-            mapping=load_mapping(self.mapping), config=configuration(self.config), vision=self.vision, baskets=self.baskets,
+            mapping=load_mapping(self.mapping), config=configuration(self.config or DEFAULT_CONFIGS[self.baskets]), vision=self.vision, baskets=self.baskets,
             label_days=self.label_days, days=self.days, error_budget=check_budget(self.error_budget),
         )  # fmt: skip
 
