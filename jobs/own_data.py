@@ -60,7 +60,8 @@ class OwnDataArgs(RootArgs):
     def plan(self) -> Plan:
         return Plan(
             events=self.events, items=self.items, images=self.images, impressions=self.impressions, targets=self.targets,
-            mapping=load_mapping(self.mapping), config=configuration(self.config or DEFAULT_CONFIGS[self.baskets]), vision=self.vision, baskets=self.baskets,
+            mapping=load_mapping(self.mapping), config=configuration(self.config or DEFAULT_CONFIGS[self.baskets]),
+            vision=self.vision, baskets=self.baskets,
             label_days=self.label_days, days=self.days, error_budget=check_budget(self.error_budget),
         )  # fmt: skip
 
