@@ -36,6 +36,16 @@ def exists(spark: SparkSession, path: str) -> bool:
     return bool(file_system.exists(hadoop_path))
 
 
+def children(spark: SparkSession, path: str) -> list[str] | None:
+    """The names in the folder ``path``; empty where there is nothing, None where it is a file."""
+    hadoop_path, file_system = _path(spark, path)
+    if not file_system.exists(hadoop_path):
+        return []
+    if file_system.getFileStatus(hadoop_path).isFile():
+        return None
+    return sorted(str(entry.getPath().getName()) for entry in file_system.listStatus(hadoop_path))
+
+
 def is_file_below(spark: SparkSession, folder: str, name: str) -> bool:
     """Whether ``name`` is a file below ``folder``; a name that leads out of it is none."""
     if not name or name.startswith("/") or ".." in name.split("/") or ":" in name:
