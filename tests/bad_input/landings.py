@@ -53,11 +53,7 @@ def _cut(text: str) -> bytes:
     return whole[: len(whole) // 2]
 
 
-_MANY_LINES = HEADER + "".join(
-    f"u{number * 7919 % 10_007},2026-03-10T12:00:00Z,click,i{number * 104_729 % 997}\n" for number in range(2000)
-)
-    f"u{number * 7919 % 10_007},2026-03-10T12:00:00Z,click,i{number * 104_729 % 997}\n" for number in range(2000)
-)
+_MANY_LINES = HEADER + "".join(f"u{n * 7919 % 10_007},2026-03-10T12:00:00Z,click,i{n * 104_729 % 997}\n" for n in range(2000))
 
 KINDS: dict[str, list[Landing]] = {
     "a missing column": [
