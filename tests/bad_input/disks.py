@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-SMALL, LARGE = 400_000, 64_000_000  # bytes: the ledger's rows fit, the day's events do not
+SMALL, LARGE = 200_000, 64_000_000  # bytes: the ledger's rows fit, the day's events do not
 
 
 def _mount(*arguments: str) -> bool:

@@ -1,6 +1,7 @@
 """Every kind of bad row: its outcome in every table and format, and nothing lost."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -13,7 +14,7 @@ from karma.text import MAX_CHARACTERS, MISSING_TITLE, render_item
 from schemas import names
 from tests.bad_input.kinds import LINES
 from tests.bad_input.outcomes import documented, quarantined
-from tests.bad_input.rows import ACCEPTED, KINDS, NOON, event, landed
+from tests.bad_input.rows import ACCEPTED, KINDS, NOON, Rows, event, landed
 from tests.ingest.warehouse import DAY, Warehouse
 
 FORMATS = ("parquet", "json", "csv")
@@ -24,7 +25,18 @@ LOADS = [
     for format in FORMATS
     if (table, format) != (names.ITEMS, "csv")
 ]
-Loads = dict[tuple[str, str], tuple[Warehouse, LedgerRow]]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of one load: its ledger row, and the rows of the table and of quarantine."""
+
+    ledger: LedgerRow
+    accepted: list[dict[str, Any]]
+    refused: list[dict[str, Any]]
+
+
+Loads = dict[tuple[str, str], Load]
 
 
 @pytest.fixture(scope="module")
@@ -34,50 +46,57 @@ def loads(_spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory
     for table, format in LOADS:
         warehouse = Warehouse(_spark_session, tmp_path_factory.mktemp(f"{table}-{format}"))
         warehouse.land(table, [row for _, row in landed(table)], format=format)
-        done[table, format] = warehouse, warehouse.ingest(table)
+        row = warehouse.ingest(table)
+        done[table, format] = Load(row, warehouse.rows(table), warehouse.rows(names.QUARANTINE))
     return done
 
 
 @pytest.mark.parametrize(("table", "format"), LOADS)
 def test_rows_read_are_accepted_or_quarantined(loads: Loads, table: str, format: str) -> None:
-    warehouse, row = loads[table, format]
-    reasons = [reason for reason, _ in landed(table)]
-    assert row.status == names.DONE
-    assert row.counts["read"] == len(reasons) == row.counts["accepted"] + row.counts["quarantined"]
-    assert row.counts["accepted"] == reasons.count(ACCEPTED) == len(warehouse.rows(table))
-    assert row.counts["quarantined"] == len(reasons) - reasons.count(ACCEPTED) == len(warehouse.rows(names.QUARANTINE))
+    load, reasons = loads[table, format], [reason for reason, _ in landed(table)]
+    counts = load.ledger.counts
+    assert load.ledger.status == names.DONE
+    assert counts["read"] == len(reasons) == counts["accepted"] + counts["quarantined"]
+    assert counts["accepted"] == reasons.count(ACCEPTED) == len(load.accepted)
+    assert counts["quarantined"] == len(reasons) - reasons.count(ACCEPTED) == len(load.refused)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_outcome_is_the_documented_one(loads: Loads, kind: str) -> None:
     for group in KINDS[kind]:
         assert documented()[kind] == (ACCEPTED if group.reason == ACCEPTED else quarantined(group.reason))
-        for warehouse, row in (loads[table, format] for table, format in LOADS if table == group.table):
-            expected = {number for number, (reason, _) in enumerate(landed(group.table)) if reason == group.reason}
-            found = [refused for refused in warehouse.rows(names.QUARANTINE) if refused["reason"] == group.reason]
-            if group.reason == ACCEPTED:
-                assert expected.isdisjoint(refused["row_number"] for refused in warehouse.rows(names.QUARANTINE))
-                continue
-            assert {refused["row_number"] for refused in found} == expected
-            assert {refused["source_file"].split(".")[0] for refused in found} == {"part-0"}
-            assert {(refused["job"], refused["table"], refused["ds"]) for refused in found} == {(row.job, group.table, DAY)}
-            assert row.counts[f"quarantined_{group.reason}"] == len(expected)
+        for table, format in LOADS:
+            if table == group.table:
+                _assert_judged(loads[table, format], group)
+
+
+def _assert_judged(load: Load, group: Rows) -> None:
+    expected = {number for number, (_, row) in enumerate(landed(group.table)) if any(row is one for one in group.rows)}
+    found = [row for row in load.refused if row["row_number"] in expected]
+    if group.reason == ACCEPTED:
+        assert found == []
+        return
+    assert {row["row_number"] for row in found} == expected
+    assert {row["reason"] for row in found} == {group.reason}
+    assert {row["source_file"].split(".")[0] for row in found} == {"part-0"}
+    assert {(row["job"], row["table"], row["ds"]) for row in found} == {(f"ingest-{group.table}", group.table, DAY)}
+    assert load.ledger.counts[f"quarantined_{group.reason}"] >= len(expected)
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_times_are_one_instant_however_they_are_written(loads: Loads, format: str) -> None:
-    rows = {row["event_id"]: row["event_time"].replace(tzinfo=UTC) for row in loads[names.EVENTS, format][0].rows(names.EVENTS)}
+    rows = {row["event_id"]: row["event_time"].replace(tzinfo=UTC) for row in loads[names.EVENTS, format].accepted}
     written = ("z-utc", "z-paris", "z-tokyo", "z-text", "z-micros", "z-seconds", "z-milliseconds")
     assert {rows[event_id] for event_id in written} == {NOON}
 
 
 def test_identical_events_stay_two(loads: Loads) -> None:
-    alike = [row["event_id"] for row in loads[names.EVENTS, "json"][0].rows(names.EVENTS) if row["item_id"] == "twice"]
+    alike = [row["event_id"] for row in loads[names.EVENTS, "json"].accepted if row["item_id"] == "twice"]
     assert len(set(alike)) == 2
 
 
 def test_titles_stay_as_they_landed_and_are_read_within_bounds(loads: Loads) -> None:
-    titles = {row["item_id"]: row["title"] for row in loads[names.ITEMS, "parquet"][0].rows(names.ITEMS)}
+    titles = {row["item_id"]: row["title"] for row in loads[names.ITEMS, "parquet"].accepted}
     assert (len(titles["i3"]), titles["i2"], titles["i10"], titles["i9"]) == (1_000_000, None, None, "Red\x07 jug")
     assert len(render_item(titles["i3"], None)) == MAX_CHARACTERS
     assert render_item(titles["i2"], None) == MISSING_TITLE
@@ -85,14 +104,13 @@ def test_titles_stay_as_they_landed_and_are_read_within_bounds(loads: Loads) -> 
 
 
 def test_an_image_that_is_not_there_is_counted(loads: Loads) -> None:
-    warehouse, row = loads[names.ITEMS, "parquet"]
-    (named,) = (row for row in warehouse.rows(names.ITEMS) if row["image_ref"])
-    assert (row.counts["image_missing"], named["image_sha256"]) == (1, None)
+    load = loads[names.ITEMS, "parquet"]
+    (named,) = (row for row in load.accepted if row["image_ref"])
+    assert (load.ledger.counts["image_missing"], named["image_sha256"]) == (1, None)
 
 
 def test_a_refused_row_keeps_what_landed(loads: Loads) -> None:
-    warehouse, _ = loads[names.EVENTS, "parquet"]
-    rows = {(found["reason"], found["row_number"]): json.loads(found["row"]) for found in warehouse.rows(names.QUARANTINE)}
+    rows = {(found["reason"], found["row_number"]): json.loads(found["row"]) for found in loads[names.EVENTS, "parquet"].refused}
     (unknown,) = (row for (reason, _), row in rows.items() if reason == "unknown_event_type")
     assert unknown["event_type"] == "hover"
     assert unknown["user_id"] == "u1"
@@ -103,8 +121,8 @@ def test_a_refused_row_keeps_what_landed(loads: Loads) -> None:
 
 
 def test_a_line_that_is_not_utf8_is_kept_as_bytes(loads: Loads) -> None:
-    warehouse, _ = loads[names.EVENTS, "json"]
-    broken = [json.loads(found["row"]) for found in warehouse.rows(names.QUARANTINE) if found["reason"] == "not_utf8"]
+    broken = [json.loads(found["row"]) for found in loads[names.EVENTS, "json"].refused if found["reason"] == "not_utf8"]
+    assert len(broken) == 2
     assert all(set(row) == {"line:base64"} for row in broken)
 
 
