@@ -13,12 +13,15 @@ from typing import TypeVar
 import tyro
 
 from jobs.errors import JobError, UsageError
+from jobs.hadoop_files import children
 from jobs.places import Places
 from jobs.run_verdict import leave_verdict
 from jobs.session import build_session
 from jobs.stage import Context, new_run_id, utc_now
+from jobs.storage_faults import storage_fault
 from karma.manifest import ArtefactError
 from schemas import names
+from schemas.contracts import CONTRACTS
 
 Args = TypeVar("Args", bound="RootArgs")
 
@@ -86,7 +89,7 @@ def parse_day(text: str, flag: str) -> date:
             raise ValueError
         return day
     except ValueError:
-        raise UsageError("NOT_A_DAY", f"{flag} is no date", expected="YYYY-MM-DD", got=repr(text)) from None
+        raise UsageError("NOT_A_DAY", f"{flag} is no date", expected="YYYY-MM-DD", got=repr(text), hint="like 2026-03-10") from None
 
 
 def parse_instant(text: str, flag: str) -> datetime:
@@ -103,12 +106,15 @@ def context_of(
 ) -> Context:
     """The context of a main: session (with ``overrides`` of its settings), places, clock and run id from ``args``.
 
-    Raises UsageError where --root is no folder, and ``makes_root`` does not say that this job may be the first one there.
+    Raises UsageError where --root is no folder, and ``makes_root`` does not say that this job may be the first one there; where
+    the warehouse is a file, or a folder that holds other things alone.
     """
     run_at = parse_instant(args.run_at, "--run-at") if args.run_at else utc_now()
     _refuse_unusable(args.root, makes_root)
     places, run_id = places_of(args), args.run_id or new_run_id()
-    return Context(spark=build_session(app_name, overrides), places=places, run_at=run_at, run_id=run_id, recompute=recompute)
+    context = Context(spark=build_session(app_name, overrides), places=places, run_at=run_at, run_id=run_id, recompute=recompute)
+    _refuse_no_warehouse(context)
+    return context
 
 
 def places_of(args: RootArgs) -> Places:
@@ -130,6 +136,17 @@ def _refuse_unusable(root: str, makes_root: bool) -> None:
         raise UsageError("NOT_A_ROOT", "--root is no folder, and none can be made there", expected="a folder", got=said) from error
 
 
+def _refuse_no_warehouse(context: Context) -> None:
+    place = context.places.warehouse
+    found = children(context.spark, place)
+    visible = [name for name in found or [] if not name.startswith((".", "_"))]
+    if found is None or (visible and not CONTRACTS.keys() & set(visible)):
+        got = "a file" if found is None else ", ".join(visible[:5])
+        hint = "--warehouse, or --root with warehouse/ in it; a new or an empty folder will do"
+        expected = f"{place}: a folder of tables, such as {names.EVENTS}"
+        raise UsageError("NOT_A_WAREHOUSE", "the warehouse is none", expected=expected, got=got, hint=hint)
+
+
 def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[str] | None, prog: str) -> int:
     """Parse ``argv``, run ``body`` and turn a JobError into its exit code and one clear line on stderr. Leaves the verdict asked for."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
@@ -145,8 +162,11 @@ def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[
     except ArtefactError as error:
         reason = f"[ARTEFACT] {error} Hint: restore the folder, or train the encoder again."
     except Exception as error:
-        _leave_verdict(args, prog, code, "".join(traceback.format_exception_only(error)).strip())
-        raise
+        fault = storage_fault(error)
+        if fault is None:
+            _leave_verdict(args, prog, code, "".join(traceback.format_exception_only(error)).strip())
+            raise
+        code, reason = fault.exit_code, str(fault)
     if reason:
         logging.getLogger("karma").error("%s", reason)
     _leave_verdict(args, prog, code, reason)

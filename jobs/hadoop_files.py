@@ -36,12 +36,23 @@ def exists(spark: SparkSession, path: str) -> bool:
     return bool(file_system.exists(hadoop_path))
 
 
-def is_file_below(spark: SparkSession, folder: str, name: str) -> bool:
-    """Whether ``name`` is a file below ``folder``; a name that leads out of it is none."""
+def children(spark: SparkSession, path: str) -> list[str] | None:
+    """The names in the folder ``path``; empty where there is nothing, None where it is a file."""
+    hadoop_path, file_system = _path(spark, path)
+    if not file_system.exists(hadoop_path):
+        return []
+    if file_system.getFileStatus(hadoop_path).isFile():
+        return None
+    return sorted(str(entry.getPath().getName()) for entry in file_system.listStatus(hadoop_path))
+
+
+def size_below(spark: SparkSession, folder: str, name: str) -> int | None:
+    """The bytes of the file ``name`` below ``folder``; None where it is none, or leads out of the folder."""
     if not name or name.startswith("/") or ".." in name.split("/") or ":" in name:
-        return False
+        return None
     hadoop_path, file_system = _path(spark, f"{folder}/{name}")
-    return bool(file_system.exists(hadoop_path) and file_system.getFileStatus(hadoop_path).isFile())
+    status = file_system.getFileStatus(hadoop_path) if file_system.exists(hadoop_path) else None
+    return int(status.getLen()) if status is not None and status.isFile() else None
 
 
 def qualified(spark: SparkSession, path: str) -> str:

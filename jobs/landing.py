@@ -19,6 +19,7 @@ from jobs.hadoop_files import StoredFile
 from jobs.landing_formats import DELTA, DELTA_LOG, FILE, PLACE, PROBLEM, RAW, ROW, Source, format_of, reader_of
 from jobs.mapping import CsvFormat
 from jobs.places import Places
+from jobs.storage_faults import storage_fault
 from schemas import names
 
 BULK = "bulk"
@@ -112,7 +113,7 @@ def _refuse_colons(files: list[StoredFile], table: str, label: str) -> None:
     named = next((file.name for file in files if ":" in file.name), None)
     if named is not None:
         raise JobError(
-            "FILE_NAME", "a landed file has a colon in its name", table=table, partition=label, got=named,
+            "FILE_NAME", "a landed file has a colon in its name", table=table, partition=label, expected="a name without one", got=named,
             hint="rename it: Hadoop takes what stands before a colon for a scheme",
         )  # fmt: skip
 
@@ -156,10 +157,13 @@ def reading(partition: Partition) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
+        if fault := storage_fault(error):
+            raise fault from error
         said = str(error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error)
         raise JobError(
             "UNREADABLE_FILE", f"cannot read it as {partition.format}", table=partition.table, partition=partition.label,
-            got=" ".join(said.split())[:300], hint="it may be cut short or be another format than its name says: land it anew",
+            expected=f"whole {partition.format} files", got=" ".join(said.split())[:300],
+            hint="it may be cut short or be another format than its name says: land it anew",
         ) from error  # fmt: skip
 
 

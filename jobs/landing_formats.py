@@ -100,7 +100,7 @@ def _header(line: str, source: Source) -> tuple[str, ...]:
     """
     if "\ufffd" in line or "\x00" in line:
         raise JobError(
-            "NOT_UTF8", "a header is not UTF-8", table=source.table, partition=source.label, got=repr(line[:40]),
+            "NOT_UTF8", "a header is not UTF-8", table=source.table, partition=source.label, expected="UTF-8", got=repr(line[:40]),
             hint="UTF-16, as spreadsheets export it, has to be written anew as UTF-8",
         )  # fmt: skip
     form = source.csv
@@ -120,7 +120,7 @@ def _refuse_twins(columns: Sequence[str], source: Source) -> None:
     if twice:
         raise JobError(
             "DUPLICATE_COLUMN", "two columns have one name", table=source.table, column=", ".join(twice), partition=source.label,
-            hint="names that differ in their case alone count as one",
+            expected="every name once", got=", ".join(columns), hint="names that differ in their case alone count as one",
         )  # fmt: skip
 
 

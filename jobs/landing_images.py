@@ -40,12 +40,20 @@ def named_image_files(context: Context, checked: DataFrame) -> DataFrame | None:
     some = [row[IMAGE_FILE] for row in named.limit(_FILES_BY_NAME + 1).collect()]
     paths = [folder]
     if len(some) <= _FILES_BY_NAME:
-        paths = [path for name in some if hadoop_files.is_file_below(context.spark, folder, name) and (path := f"{folder}/{name}")]
+        found = {name: hadoop_files.size_below(context.spark, folder, name) for name in some}
+        sizes = {name: size for name, size in found.items() if size is not None}
+        paths = [f"{folder}/{name}" for name in sizes]
+    else:
+        sizes = {file.name: file.size for file in hadoop_files.list_files(context.spark, folder)}
     if not paths:
         return None
     below = hadoop_files.qualified(context.spark, folder).split(":", 1)[-1]
     files = context.spark.read.format("binaryFile").option("recursiveFileLookup", True).load([hadoop_files.literal(path) for path in paths])
-    return files.select(relative_to(below, "path").alias(IMAGE_FILE), F.col("content").alias(IMAGE)).join(named, IMAGE_FILE, "left_semi")
+    contents = files.select(relative_to(below, "path").alias(IMAGE_FILE), F.col("content").alias(IMAGE))
+    # Spark passes over files without bytes; they are empty pictures, not missing ones.
+    empty = [(name, b"") for name, size in sizes.items() if size == 0]
+    contents = contents.unionByName(context.spark.createDataFrame(empty, contents.schema)) if empty else contents
+    return contents.join(named, IMAGE_FILE, "left_semi")
 
 
 def digests_of(files: DataFrame | None) -> DataFrame | None:

@@ -123,7 +123,14 @@ def load_mapping(path: str | None) -> Mapping:
     try:
         return Mapping.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
     except ValidationError as error:
-        raise UsageError("BAD_MAPPING", f"the column mapping {path} does not fit: {_faults(error)}") from None
+        hint = "conf/mapping/example.toml shows all that a mapping may say"
+        raise UsageError(
+            "BAD_MAPPING",
+            "the column mapping does not fit",
+            expected="tables, columns and rules",
+            got=f"{path}: {_faults(error)}",
+            hint=hint,
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError("BAD_MAPPING", f"cannot read the column mapping {path}: {error}", expected="a TOML file") from None
 

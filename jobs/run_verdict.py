@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pyspark.sql import SparkSession
 
 from jobs import hadoop_files
+from jobs.errors import JobError
 from jobs.ledger import Ledger, LedgerRow
 from jobs.places import Places
 from jobs.tables import Tables
@@ -25,9 +26,16 @@ def leave_verdict(uri: str, *, job: str, run_id: str, exit_code: int, reason: st
     A run that ended before it had a session has no ledger rows, and can write to a local path only.
     """
     spark = SparkSession.getActiveSession()
-    rows = Ledger(Tables(spark, places)).of_run(run_id) if spark else []
+    rows = _rows_of(spark, places, run_id) if spark else []
     verdict = verdict_of(job=job, run_id=run_id, exit_code=exit_code, reason=reason, rows=rows)
     _write(spark, uri, json.dumps(verdict, indent=1) + "\n")
+
+
+def _rows_of(spark: SparkSession, places: Places, run_id: str) -> list[LedgerRow]:
+    try:
+        return Ledger(Tables(spark, places)).of_run(run_id)
+    except JobError:  # where the ledger cannot be read the run has said so: that is its reason
+        return []
 
 
 def verdict_of(*, job: str, run_id: str, exit_code: int, reason: str | None, rows: Sequence[LedgerRow]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from jobs.errors import JobError
 from jobs.ledger import Ledger, LedgerRow
 from jobs.places import Places
+from jobs.storage_faults import storage_fault
 from jobs.tables import Tables
 from schemas import names
 
@@ -95,7 +96,9 @@ def stage_that_ends_with(error: JobError, job: str) -> Stage:
 
 
 def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:
-    """Bring (stage, ds) to its state and return the ledger row that says it. Never raises a JobError.
+    """Bring (stage, ds) to its state and return the ledger row that says it.
+
+    Raises no JobError, save where the ledger itself cannot be read or written.
 
     A settled day whose inputs did not change is ``unchanged``, unless ``context.recompute``.
     """
@@ -133,7 +136,8 @@ def run_stage(context: Context, stage: Stage, ds: date) -> LedgerRow:
             error.status, input_digest=digest, reason=str(error), durations=durations, counts=error.counts, details=details_of(error)
         )
     except Exception as error:
-        final = row(names.FAILED, input_digest=digest, reason="".join(traceback.format_exception_only(error)).strip()[:2000])
+        reason = storage_fault(error) or "".join(traceback.format_exception_only(error)).strip()[:2000]
+        final = row(names.FAILED, input_digest=digest, reason=str(reason))
         context.ledger.append(final)
         raise
     context.ledger.append(final)

@@ -4,14 +4,16 @@ Frames go through Spark. Rows that the driver itself holds (the ledger, encoder 
 its version) go through delta-rs: milliseconds where a Spark job takes a second, and a stage asks its ledger several times.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any, cast, overload
 
 import deltalake
 import pyarrow as pa
 from delta.tables import DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from pyarrow.parquet import filters_to_expression
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -21,6 +23,7 @@ from pyspark.sql.types import StructType
 
 from jobs.errors import JobError, VersionGoneError
 from jobs.places import Places
+from jobs.storage_faults import writing
 from schemas.contracts import CONTRACTS
 from schemas.upkeep import KEPT_DAYS
 
@@ -37,9 +40,31 @@ class Tables:
         self._spark = spark
         self._places = places
         self._held: dict[str, tuple[int, pa.Table]] = {}
+        self._ours: set[str] = set()
 
     def exists(self, table: str) -> bool:
-        return deltalake.DeltaTable.is_deltatable(self._places.table(table))
+        """Whether ``table`` was ever written. Raises JobError where what lies in its place is not a table of its contract."""
+        if table not in self._ours and deltalake.DeltaTable.is_deltatable(self._places.table(table)):
+            self._refuse_foreign(table)
+            self._ours.add(table)
+        return table in self._ours
+
+    def _refuse_foreign(self, table: str) -> None:
+        place = self._places.table(table)
+        try:
+            fields = json.loads(deltalake.DeltaTable(place).schema().to_json())["fields"]
+        except DeltaError as error:
+            hint = "restore the folder's _delta_log; the data files alone are no table"
+            raise JobError("UNREADABLE_TABLE", "a Delta log cannot be read", table=table, expected=place, got=error, hint=hint) from error
+        wanted, got = _plain_types(json.loads(_spark_schema(table).json())["fields"]), _plain_types(fields)
+        other = sorted(name for name, type in wanted.items() if got.get(name) != type)
+        if other:
+            raise JobError(
+                "FOREIGN_TABLE", "a table of another schema lies where this one belongs", table=table, column=", ".join(other),
+                expected=", ".join(f"{name} {wanted[name]}" for name in other),
+                got=", ".join(f"{name} {type}" for name, type in got.items()),
+                hint=f"name another --warehouse, or move {place} away",
+            )  # fmt: skip
 
     def read(self, table: str, *, version: int | None = None) -> DataFrame:
         """All rows of ``table``, as of Delta ``version`` where one is given.
@@ -96,7 +121,8 @@ class Tables:
         if once is not None:
             writer = writer.option("txnAppId", once[0]).option("txnVersion", once[1])
         self._spark.conf.unset(_COMMIT_VERSION)
-        writer.save(self._places.table(table))
+        with self._writing(table):
+            writer.save(self._places.table(table))
         committed = self._spark.conf.get(_COMMIT_VERSION, None)
         if committed is None and once is None:  # no rows before, none now: Delta leaves out a commit that changes nothing
             return self.version(table)
@@ -104,7 +130,9 @@ class Tables:
 
     def append(self, frame: DataFrame, table: str) -> int:
         """Append ``frame`` in one commit; its version."""
-        self._writer(frame, table).mode("append").save(self._places.table(table))
+        writer = self._writer(frame, table).mode("append")
+        with self._writing(table):
+            writer.save(self._places.table(table))
         return self._committed()
 
     def insert_new(self, frame: DataFrame, table: str, where: Where | None = None) -> int:
@@ -120,7 +148,8 @@ class Tables:
         same_key = " AND ".join([*literal, *[f"t.`{name}` <=> s.`{name}`" for name in CONTRACTS[table].key]])
         target = DeltaTable.forPath(self._spark, self._places.table(table))
         self._writer(frame, table)  # the contract check
-        target.alias("t").merge(frame.alias("s"), same_key).whenNotMatchedInsertAll().execute()
+        with self._writing(table):
+            target.alias("t").merge(frame.alias("s"), same_key).whenNotMatchedInsertAll().execute()
         return self._committed()
 
     def compact(self, table: str) -> None:
@@ -139,7 +168,8 @@ class Tables:
     def append_rows(self, rows: Sequence[Mapping[str, Any]], table: str) -> None:
         """Append rows that the driver holds, in one commit; a column that a row lacks is null. Times carry a zone."""
         data, partition_by = _arrow_rows(rows, table), list(CONTRACTS[table].partition_by)
-        deltalake.write_deltalake(self._places.table(table), data, mode="append", partition_by=partition_by)
+        with self._writing(table):
+            deltalake.write_deltalake(self._places.table(table), data, mode="append", partition_by=partition_by)
         self._hold_too(data, table)
 
     def change_rows(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], table: str) -> None:
@@ -150,7 +180,8 @@ class Tables:
         read = deltalake.DeltaTable(self._places.table(table))
         data = _arrow_rows(change(_as_records(read.to_pyarrow_table())), table)
         try:
-            deltalake.write_deltalake(read, data, mode="overwrite")
+            with self._writing(table):
+                deltalake.write_deltalake(read, data, mode="overwrite")
         except CommitFailedError as error:
             hint = "run it again"
             raise JobError("ROWS_MOVED", "another run changed the table meanwhile", table=table, got=error, hint=hint) from error
@@ -197,6 +228,9 @@ class Tables:
             writer = writer.option("delta.deletedFileRetentionDuration", kept)
         return writer
 
+    def _writing(self, table: str) -> AbstractContextManager[None]:
+        return writing(table, self._places.table(table))
+
     def _committed(self) -> int:
         return int(self._spark.conf.get(_COMMIT_VERSION) or -1)
 
@@ -229,6 +263,18 @@ def _arrow_schema(table: str) -> pa.Schema:
 
 def _spark_schema(table: str) -> StructType:
     return cast(StructType, StructType.fromDDL(CONTRACTS[table].ddl))
+
+
+def _plain_types(fields: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Column types by name, of a schema as Delta and Spark write it; what may be null is left out."""
+    return {field["name"]: _plain_type(field["type"]) for field in fields}
+
+
+def _plain_type(type: Any) -> str:
+    if isinstance(type, str):
+        return type
+    inner = [type[part] for part in ("elementType", "keyType", "valueType") if part in type]
+    return f"{type['type']}<{', '.join(map(_plain_type, inner))}>"
 
 
 def _as_arrow(value: Any) -> Any:

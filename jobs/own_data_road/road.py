@@ -165,9 +165,12 @@ def span_of(context: Context, plan: Plan) -> Span:
     states = context.ledger.states(names.INGEST_EVENTS_JOB)
     with_events = [ds for ds, row in states.items() if row.counts.get("written")]
     if not with_events:
+        read = sum(row.counts.get("read", 0) for row in states.values())
         raise InputMissingError(
-            "NO_EVENTS", "no event was accepted", table=names.EVENTS, hint="quarantine holds the refused rows with their reasons"
-        )
+            "NO_EVENTS", "no event was accepted", table=names.EVENTS, partition=BULK, expected="one accepted event at least",
+            got=f"{read} rows read, all of them refused" if read else "no rows",
+            hint="quarantine holds the refused rows with their reasons" if read else f"look into {plan.events}",
+        )  # fmt: skip
     first, last = min(with_events), max(with_events)
     if not 1 <= plan.days <= plan.label_days:
         raise UsageError("DAYS_OUTSIDE", "the published days lie within the label days", expected=f"1 to {plan.label_days}", got=plan.days)

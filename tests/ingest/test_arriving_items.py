@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.hadoop_files import is_file_below
+from jobs.hadoop_files import size_below
 from jobs.landing_images import read_images
 from jobs.transforms.arriving_items import content_hash_column
 from karma.text import content_hash
@@ -135,4 +135,4 @@ def test_a_name_never_leads_out_of_the_folder(spark: SparkSession, tmp_path: Pat
     (tmp_path / "images" / "sub").mkdir(parents=True)
     (tmp_path / "images" / "a.jpg").touch()
     (tmp_path / "secret").touch()
-    assert is_file_below(spark, str(tmp_path / "images"), name) is (name == "a.jpg")
+    assert (size_below(spark, str(tmp_path / "images"), name) is not None) is (name == "a.jpg")

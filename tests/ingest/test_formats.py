@@ -1,14 +1,10 @@
 """One set of rows, whatever the format; and sources that cannot be meant."""
 
 import gzip
-import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pandas as pd
-import pytest
 
-from jobs.errors import JobError
 from jobs.landing import find_partition, read_partition
 from jobs.mapping import CsvFormat, Mapping
 from schemas import names
@@ -92,18 +88,6 @@ def test_times_of_pandas_in_nanoseconds(warehouse: Warehouse) -> None:
     assert row["event_time"].isoformat().startswith("2026-03-10T01:02:03.000004")
 
 
-@pytest.mark.parametrize("format", ["parquet", "json", "csv"])
-def test_a_missing_column_is_named_with_a_hint(warehouse: Warehouse, format: str) -> None:
-    rows = [{"userid": "u1", "event_time": NOON, "event_type": "click", "item_id": "i1"}]
-    warehouse.land(names.EVENTS, rows, format=format)
-    row = warehouse.ingest(names.EVENTS)
-    assert row.status == names.FAILED
-    context = ("table: events", "column: user_id", f"partition: ds={DAY}", "expected: user_id")
-    for said in ("[MISSING_COLUMN]", *context, "did you mean 'userid'?"):
-        assert said in str(row.reason)
-    assert not warehouse.context.tables.exists(names.EVENTS)
-
-
 def test_a_mapped_column_that_is_not_there_is_missing_even_where_optional(warehouse: Warehouse) -> None:
     warehouse.land(names.EVENTS, EVENTS)
     row = warehouse.ingest(names.EVENTS, mapping=Mapping.model_validate({"events": {"query": "search"}}))
@@ -114,28 +98,6 @@ def test_a_mapped_column_that_is_not_there_is_missing_even_where_optional(wareho
 def test_events_need_a_column_for_items_or_queries(warehouse: Warehouse) -> None:
     warehouse.land(names.EVENTS, [{"user_id": "u1", "event_time": NOON, "event_type": "click"}])
     assert "[MISSING_COLUMN]" in str(warehouse.ingest(names.EVENTS).reason)
-
-
-@pytest.mark.parametrize(
-    ("files", "code"),
-    [
-        ({"a.jsonl": "{}", "b.csv": "x"}, "MIXED_FORMATS"),
-        ({"a.xlsx": "x"}, "UNKNOWN_FORMAT"),
-        ({"a.parquet": "this is no Parquet file"}, "UNREADABLE_FILE"),
-        ({"a.csv": "user_id,user_id\n1,2\n"}, "DUPLICATE_COLUMN"),
-        ({"a.csv": "user_id,User_ID\n1,2\n"}, "DUPLICATE_COLUMN"),
-        ({"a.jsonl": '{"user_id": 1, "User_ID": 2}'}, "DUPLICATE_COLUMN"),
-        ({"a.csv": "user_id,event_type\n1,click\n".encode("utf-16")}, "NOT_UTF8"),
-        ({"a:b.csv": "user_id\n1\n"}, "FILE_NAME"),
-    ],
-)
-def test_sources_that_cannot_be_meant(warehouse: Warehouse, files: dict[str, str | bytes], code: str) -> None:
-    folder = warehouse.land(names.EVENTS, [])
-    for name, content in files.items():
-        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    row = warehouse.ingest(names.EVENTS)
-    assert (row.status, row.reason is not None and code in row.reason) == (names.FAILED, True)
-    assert f"ds={DAY}" in str(row.reason)
 
 
 LINE = "u{0},2026-03-10T12:00:00Z,click,i{0}\n"
@@ -153,25 +115,3 @@ def test_a_file_name_is_no_pattern(warehouse: Warehouse) -> None:
         (folder / name).write_text(HEADER + LINE.format(user))
     assert warehouse.ingest(names.EVENTS).counts["accepted"] == 3
     assert {row["user_id"] for row in warehouse.rows(names.EVENTS)} == {"u1", "u2", "u3"}
-
-
-def test_a_file_cut_in_half_is_named(warehouse: Warehouse) -> None:
-    text = HEADER + "".join(LINE.format(random.Random(n).random()) for n in range(2000))
-    whole = gzip.compress(text.encode())
-    (warehouse.land(names.EVENTS, []) / "a.csv.gz").write_bytes(whole[: len(whole) // 2])
-    row = warehouse.ingest(names.EVENTS)
-    assert (row.status, "UNREADABLE_FILE" in str(row.reason)) == (names.FAILED, True)
-    assert not warehouse.context.tables.exists(names.EVENTS)
-
-
-def test_a_column_of_arrays_cannot_be_a_user(warehouse: Warehouse) -> None:
-    rows: list[dict[str, Any]] = [{"user_id": ["u1"], "event_time": NOON, "event_type": "click", "item_id": "i1"}]
-    warehouse.land(names.EVENTS, rows)
-    row = warehouse.ingest(names.EVENTS)
-    assert "[WRONG_TYPE]" in str(row.reason)
-    assert "array<string>" in str(row.reason)
-
-
-def test_a_named_source_that_is_not_there(warehouse: Warehouse) -> None:
-    with pytest.raises(JobError, match="NO_SOURCE"):
-        find_partition(warehouse.spark, warehouse.context.places, names.EVENTS, DAY, str(warehouse.root / "nowhere.csv"))

