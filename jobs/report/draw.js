@@ -7,7 +7,7 @@ for (const place of document.querySelectorAll(".plot")) {
   Plotly.newPlot(place, data, layout, {
     displaylogo: false,
     displayModeBar: name === "map",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    modeBarButtons: [["pan2d", "zoom2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
     responsive: true,
     scrollZoom: name === "map",
   });

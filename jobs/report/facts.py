@@ -107,7 +107,7 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Histories:
-    """Users of the last day by the length of their history: ``lengths`` ascending, ``users`` beside them; ``read``: what the encoder reads."""
+    """Users of the last day by the length of their history: ``lengths`` ascending, ``users`` beside them; the encoder reads ``read``."""
 
     lengths: Longs
     users: Longs
@@ -217,12 +217,13 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A user: newest events first, and the items whose vectors are nearest to the interest."""
+    """A user: newest events first, the items whose vectors are nearest to the interest, and the nearest that the user has not taken."""
 
     user_id: str
     history_len: int
     history: tuple[Line, ...]
     nearest: tuple[Line, ...]
+    untaken: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,7 @@ def impressions(coverage: Coverage) -> go.Figure:
         y=[as_text(name) for name in names], x=rows, orientation="h", text=[f"{n:,}" for n in rows], textposition="auto",
         marker_color=[CALM if name == "joined" else PALE for name in names], hoverinfo="skip",
     )  # fmt: skip
-    return _figure([bars], height=260, x="impressions")
+    return _figure([bars], height=90 + 30 * len(rows), x="impressions")
 
 
 def lengths(histories: Histories) -> go.Figure:
@@ -119,7 +119,7 @@ def spectrum(clouds: Sequence[Cloud]) -> go.Figure:
         if len(cloud.singular)
     ]  # fmt: skip
     figure = _figure(traces, height=320, x="direction, strongest first", y="share of all singular values")
-    return figure.update_yaxes(type="log", tickformat=".2~%")
+    return figure.update_yaxes(type="log", tickformat=".2~%", dtick="D2")
 
 
 def cosines(clouds: Sequence[Cloud]) -> go.Figure:

@@ -1,6 +1,6 @@
 """Some users in words: what they took, and the items whose vectors are nearest to their interest."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ from jobs.showing.words import event_in_words
 
 PEOPLE = 8
 EVENTS = 8
-NEAREST = 6
+NEAREST = 5
+UNTAKEN = 4
 
 Titles = dict[str, tuple[str, bool]]
 
@@ -31,7 +32,8 @@ def people_of(users: pd.DataFrame, histories: DataFrame, items: DataFrame, count
     if not len(chosen):
         return ()
     rows = {row["user_id"]: row for row in histories.where(F.col("user_id").isin(list(chosen.user_id))).collect()}
-    near = nearest_items(items, np.stack(chosen.embedding.to_numpy()).astype(np.float32))
+    taken = [frozenset(rows[user]["item_ids"]) - {None} for user in chosen.user_id]
+    near = nearest_items(items, np.stack(chosen.embedding.to_numpy()).astype(np.float32), taken)
     newest = [[item for item in row["item_ids"][-EVENTS:] if item is not None] for row in rows.values()]
     titles = sampled.titles(items, newest)
     return tuple(
@@ -39,7 +41,8 @@ def people_of(users: pd.DataFrame, histories: DataFrame, items: DataFrame, count
             user_id=user.user_id,
             history_len=int(user.history_len),
             history=_events(rows[user.user_id], titles),
-            nearest=_near(near[near.user == place], set(rows[user.user_id]["item_ids"])),
+            nearest=_near(near[near.user == place].head(NEAREST)),
+            untaken=_near(near[(near.user == place) & ~near.taken].head(UNTAKEN)),
         )
         for place, user in enumerate(chosen.itertuples())
     )
@@ -52,12 +55,12 @@ def spread_over_lengths(users: pd.DataFrame, count: int) -> pd.DataFrame:
     return ordered.iloc[places] if len(users) else ordered
 
 
-def nearest_items(items: DataFrame, interests: npt.NDArray[np.float32], count: int = NEAREST) -> pd.DataFrame:
-    """The ``count`` items with the greatest cosine to each of float32 [n, dim] ``interests``; equal cosines by item_id.
+def nearest_items(items: DataFrame, interests: npt.NDArray[np.float32], taken: Sequence[frozenset[str]]) -> pd.DataFrame:
+    """The items with the greatest cosine to each of float32 [n, dim] ``interests``: NEAREST of all, and UNTAKEN of those not in ``taken``.
 
-    Where the items lie, each batch keeps its own nearest; only those come to the driver.
+    Where the items lie, each batch keeps its own nearest; only those come to the driver. Equal cosines: by item_id.
 
-    Returns: user (row of ``interests``), item_id, title, image, cosine; by user, nearest first.
+    Returns: user (row of ``interests``), item_id, title, image, taken, cosine; by user, nearest first; of each kind at least as many.
     """
 
     def keep(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -65,20 +68,22 @@ def nearest_items(items: DataFrame, interests: npt.NDArray[np.float32], count: i
             if len(batch):
                 by_id = batch.sort_values("item_id")
                 cosines = np.stack(by_id.embedding.to_numpy()) @ interests.T
-                for user, places in enumerate(np.argsort(-cosines, axis=0, kind="stable")[:count].T):
+                for user, order in enumerate(np.argsort(-cosines, axis=0, kind="stable").T):
+                    seen = by_id.item_id.isin(taken[user]).to_numpy()
+                    places = sorted({*order[:NEAREST].tolist(), *order[~seen[order]][:UNTAKEN].tolist()})
                     near = by_id.iloc[places].drop(columns="embedding")
-                    yield near.assign(user=user, cosine=cosines[places, user].astype(float))
+                    yield near.assign(user=user, taken=seen[places], cosine=cosines[places, user].astype(float))
 
     asked = items.where(F.col("embedding").isNotNull())
     asked = asked.select("item_id", "title", F.col("image_sha256").isNotNull().alias("image"), "embedding")
-    kept = asked.mapInPandas(keep, "item_id string, title string, image boolean, user int, cosine double").toPandas()
-    ordered = kept.sort_values(["user", "cosine", "item_id"], ascending=[True, False, True])
-    return ordered.groupby("user", sort=False).head(count).reset_index(drop=True)
+    kept = asked.mapInPandas(keep, "item_id string, title string, image boolean, user int, taken boolean, cosine double").toPandas()
+    ordered: pd.DataFrame = kept.sort_values(["user", "cosine", "item_id"], ascending=[True, False, True])
+    return ordered.reset_index(drop=True)
 
 
 def _events(row: Row, titles: Titles) -> tuple[Line, ...]:
     events = list(zip(row["event_types"], row["item_ids"], row["queries"], strict=True))
-    return tuple(_event(*event, titles) for event in reversed(events[-EVENTS:]))
+    return tuple(_event(kind, item, query, titles) for kind, item, query in reversed(events[-EVENTS:]))
 
 
 def _event(kind: str, item: str | None, query: str | None, titles: Titles) -> Line:
@@ -86,8 +91,8 @@ def _event(kind: str, item: str | None, query: str | None, titles: Titles) -> Li
     return Line(text=event_in_words(kind, title, query), image=image)
 
 
-def _near(rows: pd.DataFrame, taken: set[str | None]) -> tuple[Line, ...]:
+def _near(rows: pd.DataFrame) -> tuple[Line, ...]:
     return tuple(
-        Line(text=row.title or sampled.NO_TITLE, image=bool(row.image), cosine=float(row.cosine), taken=row.item_id in taken)
+        Line(text=row.title or sampled.NO_TITLE, image=bool(row.image), cosine=float(row.cosine), taken=bool(row.taken))
         for row in rows.itertuples()
     )
