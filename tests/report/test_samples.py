@@ -67,7 +67,7 @@ def test_the_nearest_are_those_of_a_plain_loop(items: DataFrame) -> None:
 
 
 def test_people_in_words(items: DataFrame, histories: DataFrame) -> None:
-    users = pd.DataFrame({"user_id": list(HISTORIES), "history_len": [6, 1, 1], "embedding": [row for row in ITEMS[:3]]})
+    users = pd.DataFrame({"user_id": list(HISTORIES), "history_len": [6, 1, 1], "embedding": list(ITEMS[:3])})
     short, typed, long = people_of(users, histories, items)
     assert [person.user_id for person in (short, typed, long)] == ["short", "typed", "long"]
     assert [(line.text, line.image) for line in long.history[:2]] == [("click: unknown item", False), ("click: Film 4", False)]
