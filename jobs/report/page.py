@@ -46,10 +46,15 @@ def _packaged(name: str) -> str:
 
 def _data(figures: dict[str, go.Figure]) -> Markup:
     """The figures as one JSON object that may stand inside a script element."""
-    text = ",".join(f'"{name}":{figure.to_json()}' for name, figure in figures.items())
+    members = ",".join(f'"{name}":{figure.to_json()}' for name, figure in figures.items())
+    return Markup(in_script(f"{{{members}}}"))
+
+
+def in_script(json: str) -> str:
+    """The same JSON, such that nothing in it ends a script element or starts a tag."""
     for character, spelling in _IN_SCRIPT.items():
-        text = text.replace(character, spelling)
-    return Markup(f"{{{text}}}")
+        json = json.replace(character, spelling)
+    return json
 
 
 def _digest(script: str) -> str:

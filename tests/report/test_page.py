@@ -1,5 +1,6 @@
 """The page from facts made by hand: what it says where something is missing, and that no text of the source's becomes markup."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -9,8 +10,8 @@ import pytest
 
 from jobs.report.clouds import cloud_of
 from jobs.report.facts import Coverage, Facts, Histories
-from jobs.report.figures import as_text, figures_of
-from jobs.report.page import render
+from jobs.report.figures import figures_of
+from jobs.report.page import in_script, render
 from tests.report.browser import Elements
 from tests.report.made_facts import HOSTILE, facts, vectors
 
@@ -33,9 +34,16 @@ def test_a_title_stays_text(title: str) -> None:
     page = render(facts(title=title))
     assert title in section(page, "people")
     hovered = figures_in(page)["map"]["data"][0]["hovertext"]
-    assert hovered == [as_text(title)] * 4
+    assert hovered == [html.escape(title, quote=False)] * 4
     assert len(re.findall(r"<script[ >]", page.replace(_library(page), ""))) == 3, "the data, plotly, and what draws"
     assert [found for tag, found in Elements(page).tags if tag == "img" or "onerror" in found] == []
+
+
+@pytest.mark.parametrize("text", ["</script><script>", "<!--<script>", "a & b", "one\u2028two\u2029three"])
+def test_json_inside_a_script_reads_as_it_was_and_ends_nothing(text: str) -> None:
+    spelt = in_script(json.dumps({"title": text}, ensure_ascii=False))
+    assert json.loads(spelt) == {"title": text}
+    assert re.findall("[<>&\u2028\u2029]", spelt) == []
 
 
 def _library(page: str) -> str:
