@@ -6,7 +6,6 @@ from importlib import resources
 
 import jinja2
 import plotly.graph_objects as go
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from jobs.report import words
@@ -34,9 +33,9 @@ def render(facts: Facts) -> str:
         ordered=ordered,
         figures={name: figure.layout.height for name, figure in figures.items()},
         data=_data(figures),
-        style=Markup(_packaged("page.css")),
-        scripts=[Markup(library), Markup(drawing)],
-        allowed=Markup(" ".join(_digest(script) for script in (library, drawing))),
+        style=_packaged("page.css"),
+        scripts=[library, drawing],
+        allowed=" ".join(_digest(script) for script in (library, drawing)),
     )
 
 
@@ -44,10 +43,10 @@ def _packaged(name: str) -> str:
     return resources.files("jobs.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _data(figures: dict[str, go.Figure]) -> Markup:
+def _data(figures: dict[str, go.Figure]) -> str:
     """The figures as one JSON object that may stand inside a script element."""
     members = ",".join(f'"{name}":{figure.to_json()}' for name, figure in figures.items())
-    return Markup(in_script(f"{{{members}}}"))
+    return in_script(f"{{{members}}}")
 
 
 def in_script(json: str) -> str:
