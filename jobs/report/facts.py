@@ -207,7 +207,7 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """An event, or an item near an interest, in words. ``cosine``: for the latter; ``taken``: the user took that item before."""
+    """An event, or an item near an interest, in words. ``cosine``: for the latter; ``taken``: that item is in the user's history."""
 
     text: str
     image: bool
@@ -217,7 +217,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A user: newest events first, the items whose vectors are nearest to the interest, and the nearest that the user has not taken."""
+    """A user: newest events first, the items whose vectors are nearest to the interest, and the nearest that are not in the history."""
 
     user_id: str
     history_len: int
