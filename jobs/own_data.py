@@ -16,6 +16,7 @@ from jobs.mapping import load_mapping
 from jobs.own_data_road.join_figures import join_figures
 from jobs.own_data_road.road import Plan, Travelled, travel
 from jobs.own_data_road.showing import ingested, show
+from jobs.report.write import write_report
 from jobs.stage import Context
 from jobs.summary import write_summary
 from jobs.train_encoder import configuration
@@ -31,7 +32,7 @@ class OwnDataArgs(RootArgs):
     """Carry your own files to published vectors and a join; it goes on where it was stopped."""
 
     root: Annotated[str, tyro.conf.arg(name="out")] = field()
-    """Folder for everything that this makes: landing/, warehouse/, encoders/, data_docs/, summary.json."""
+    """Folder for everything that this makes: landing/, warehouse/, encoders/, data_docs/, report/, summary.json."""
     events: Path
     """Parquet, CSV or JSON lines (a file or a folder of files): user_id, event_time, event_type, item_id and/or query, value?."""
     items: Path
@@ -92,7 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = args.plan()
         context = context_of(args, names.OWN_DATA_JOB, makes_root=True)
         travelled = travel(context, plan)
-        show(Console(width=None if sys.stdout.isatty() else 160), summarise(context, travelled), travelled.rows)
+        console, summary = Console(width=None if sys.stdout.isatty() else 160), summarise(context, travelled)
+        show(console, summary, travelled.rows)
+        console.print(f"report: {write_report(context, travelled, summary)}", soft_wrap=True, markup=False)
         return names.EXIT_DONE
 
     return run_main(OwnDataArgs, body, argv, prog=f"karma {names.OWN_DATA_JOB}")

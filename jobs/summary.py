@@ -70,5 +70,5 @@ def places(context: Context) -> dict[str, str]:
     at = context.places
     return {
         "warehouse": at.warehouse, "landing": at.landing, "encoders": str(at.encoders), "training": str(at.training),
-        "data_docs": str(at.data_docs), "summary": str(at.summary),
+        "data_docs": str(at.data_docs), "report": str(at.report), "summary": str(at.summary),
     }  # fmt: skip

@@ -40,13 +40,14 @@ def in_words(context: Context, encoder: Encoder, row: dict[str, Any]) -> UserInW
     items = versions.join(vectors, "content_hash").select("item_id", "title", "embedding").toPandas()
     titles = dict(zip(items.item_id, items.title, strict=True))
     events = zip(history["event_types"], history["item_ids"], history["queries"], strict=True)
-    lines = [_line(kind, titles.get(item, "unknown item") if item else None, query) for kind, item, query in events]
+    lines = [event_in_words(kind, titles.get(item, "unknown item") if item else None, query) for kind, item, query in events]
     cosines = np.stack(items.embedding.to_numpy()) @ np.array(row["embedding"])
     nearest = [f"{cosines[place]:.2f}  {items.title[place] or '(no title)'}" for place in np.argsort(-cosines)[:NEAREST]]
     return UserInWords(user_id=row["user_id"], history=lines[::-1][:SHOWN_EVENTS], nearest=nearest)
 
 
-def _line(kind: str, title: str | None, query: str | None) -> str:
+def event_in_words(kind: str, title: str | None, query: str | None) -> str:
+    """One event: what was typed, what was taken."""
     typed = f'typed "{query}"' if query else ""
     took = f"{kind}: {title or '(no title)'}" if title or not query else ""
     return ", ".join(part for part in (typed, took) if part)

@@ -37,6 +37,10 @@ def anything_in_names(path: Path, module: str) -> bool:
     return path == Path("schemas/names.py")
 
 
+def plotly_outside_the_report(path: Path, module: str) -> bool:
+    return _top(module) == "plotly" and path.parts[:2] != ("jobs", "report")
+
+
 def a_test_or_a_dag(path: Path, module: str) -> bool:
     return _top(module) in {"tests", "dags", "benchmarks"}
 
@@ -47,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     more_than_names_in_the_encoder,
     anything_in_names,
     a_test_or_a_dag,
+    plotly_outside_the_report,
 )
 
 
@@ -55,7 +60,7 @@ def broken_imports(rule: Rule, files: list[Path]) -> list[str]:
 
 
 DRIVERS = ("run_day", "ranking_features", "training_shards", "table_upkeep", "promote")  # run_day imports all jobs of a day
-FOR_WORKERS_AND_GATES = ("torch", "transformers", "great_expectations")
+FOR_WORKERS_AND_GATES = ("torch", "transformers", "great_expectations", "plotly")
 
 
 def test_drivers_load_no_library_that_only_workers_need(tmp_path: Path) -> None:
@@ -83,6 +88,7 @@ def test_no_import_breaks_the_rule(rule: Rule) -> None:
         (more_than_names_in_the_encoder, "karma/text.py", "schemas.contracts"),
         (anything_in_names, "schemas/names.py", "os"),
         (a_test_or_a_dag, "jobs/day.py", "tests.tiny"),
+        (plotly_outside_the_report, "jobs/showing/picture.py", "plotly.graph_objects"),
     ],
 )
 def test_a_rule_names_an_import_against_it(rule: Rule, path: str, module: str) -> None:
@@ -96,6 +102,7 @@ def test_a_rule_names_an_import_against_it(rule: Rule, path: str, module: str) -
         (against_the_order, "udfs/batching.py", "udfs.shipping"),
         (more_than_names_in_the_encoder, "karma/text.py", "schemas.names.QUERY"),
         (spark_in_the_encoder, "udfs/interest_udf.py", "pyspark.sql"),
+        (plotly_outside_the_report, "jobs/report/figures.py", "plotly.graph_objects"),
     ],
 )
 def test_a_rule_lets_an_allowed_import_be(rule: Rule, path: str, module: str) -> None:

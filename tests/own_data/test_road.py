@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from jobs.own_data import summarise
 from jobs.own_data_road.derived_impressions import PREFIX
 from jobs.own_data_road.road import Plan, travel
 from jobs.places import Places
+from jobs.report.people import PEOPLE
+from jobs.report.write import write_report
 from jobs.stage import Context
 from karma.artefact import read_manifest
 from schemas import names
@@ -75,6 +78,19 @@ def _write_set(folder: Path) -> Plan:
     )  # fmt: skip
 
 
+def _expect_counts(page: str) -> None:
+    """What the page says of this set."""
+    shown = {name: n.replace(",", "") for name, n in re.findall(r'id="fact-(\w+)">([\d,]+)<', page)}
+    assert shown == {
+        "users": f"{USERS}", "items": f"{ITEMS}", "events": f"{DAYS // 2 * USERS}", "impressions": "4200", "days": "2", "spaces": "1",
+    }  # fmt: skip
+    assert re.search(r'id="arrival-events"><td>events</td><td class="num">801</td><td class="num">800</td><td class="num">1</td>', page)
+    assert "malformed_row" in page
+    assert f"{ITEMS} of {ITEMS} items" in page
+    assert page.count('class="person"') == PEOPLE
+    assert page.count("Film ") > PEOPLE
+
+
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     return _write_set(tmp_path_factory.mktemp("own") / "set")
@@ -82,7 +98,8 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 def test_files_end_published_and_joined_and_a_second_run_changes_nothing(spark: SparkSession, plan: Plan, tmp_path: Path) -> None:
     context = Context(spark=spark, places=Places(str(tmp_path / "out")), run_at=datetime(2026, 3, 1, tzinfo=UTC))
-    summary = summarise(context, travel(context, plan))
+    travelled = travel(context, plan)
+    summary = summarise(context, travelled)
 
     events = DAYS // 2 * USERS
     assert summary["ingested"]["events"]["read"] == events + 1
@@ -109,6 +126,10 @@ def test_files_end_published_and_joined_and_a_second_run_changes_nothing(spark: 
     shown = impressions.where(F.col("ds") >= F.lit(datetime(2026, 2, 8, tzinfo=UTC).date()))
     assert context.tables.read(names.RANKING_FEATURES).count() == shown.count() == sum(summary["join"]["by_missing_reason"].values())
     assert summary["join"]["share"] >= 0.5
+
+    page = write_report(context, travelled, summary)
+    assert page == Path(summary["paths"]["report"]) / "index.html"
+    _expect_counts(page.read_text())
 
     before = {table: context.tables.version(table) for table in CONTRACTS if table != names.RUN_LEDGER}
     again = travel(Context(spark=spark, places=context.places, run_at=datetime(2026, 3, 2, tzinfo=UTC)), plan)
