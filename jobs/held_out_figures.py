@@ -59,7 +59,7 @@ def held_out_figures(
         **_rates(ranks, corpus),
         "n": len(held_out.users), "dropped": dropped, "corpus": corpus, "seen_items": _policy(mask_seen),
         "differences": _differences(ranks) if judged else {},
-        "other_policy": {"seen_items": _policy(not mask_seen), **_rates(_other_ranks(held_out, found), corpus)},
+        "other_policy": {"n": len(held_out.users), "seen_items": _policy(not mask_seen), **_rates(_other_ranks(held_out, found), corpus)},
         "slices": _by_slice(held_out, ranks, mask_seen),
         "query": _query_figures(held_out, encoder, found, ranks, queries or {}),
     }  # fmt: skip

@@ -9,8 +9,6 @@ from typing import Any
 from jobs.report.facts import Arrival, Difference, Gate, Judged, Rates, Slice
 
 _REFUSED_OF_A_REASON = "quarantined_"
-_TITLES = {"slices": "Slices", "seen_kept": "Seen items kept", "seen_items_kept": "Seen items kept", "query": "With the query typed"}
-_TITLES["with_query"] = _TITLES["query"]
 Figures = Mapping[str, Any]
 
 
@@ -55,7 +53,7 @@ def relative(place: str, page: Path) -> str:
 
 
 def judged(figures: Figures) -> Judged:
-    """The figures of a leave-last-out run. Any mapping of methods in it, at the top or one deeper, becomes a slice."""
+    """The figures of a leave-last-out run (``jobs.held_out_figures``)."""
     differences = tuple(
         Difference(baseline=name, mean=of["mean"], low=of["low"], high=of["high"]) for name, of in figures.get("differences", {}).items()
     )
@@ -70,20 +68,15 @@ def judged(figures: Figures) -> Judged:
 
 
 def _groups(figures: Figures) -> Iterator[tuple[str, tuple[Slice, ...]]]:
-    for key, value in figures.items():
-        title = _TITLES.get(key, key.replace("_", " ").capitalize())
-        if isinstance(value, Mapping) and _methods(value):
-            yield title, (_slice(title.lower(), value),)
-        elif found := tuple(_slice(name, of) for name, of in _named(value) if _methods(of)):
+    """What stands beside the figures of all targets; what has no targets is left out."""
+    groups = {
+        "Slices": figures.get("slices", {}),
+        "With the query typed last": {"targets with a query": figures.get("query", {})},
+        "The other policy": {"all targets": figures.get("other_policy", {})},
+    }
+    for title, members in groups.items():
+        if found := tuple(_slice(name, of) for name, of in members.items() if _methods(of)):
             yield title, found
-
-
-def _named(value: object) -> Iterator[tuple[str, Figures]]:
-    """Name and figures of each member, of a mapping by name or of a list whose members say their name."""
-    if isinstance(value, Mapping):
-        yield from ((str(name), of) for name, of in value.items() if isinstance(of, Mapping))
-    elif isinstance(value, list):
-        yield from ((str(of.get("name", of.get("slice", place))), of) for place, of in enumerate(value) if isinstance(of, Mapping))
 
 
 def _methods(figures: Figures) -> dict[str, Rates]:
@@ -95,7 +88,7 @@ def _methods(figures: Figures) -> dict[str, Rates]:
 
 
 def _slice(name: str, figures: Figures) -> Slice:
-    said = {key: value for key, value in figures.items() if isinstance(value, (str, int, float)) and key not in ("n", "name", "slice")}
+    said = {key: value for key, value in figures.items() if isinstance(value, (str, int, float)) and key != "n"}
     return Slice(
         name=name, n=figures.get("n"), rates=_methods(figures), notes=tuple(f"{key.replace('_', ' ')}: {v}" for key, v in said.items())
     )

@@ -1,4 +1,4 @@
-"""What the summary says, read into facts: gates with their rules, and figures in every shape that they come in."""
+"""What the summary says, read into facts: gates with their rules, and figures beside those of all targets."""
 
 from pathlib import Path
 
@@ -49,15 +49,26 @@ COLD = Slice(name="cold items", n=12, rates=METHODS, notes=("share: 0.5",))
     ("key", "value", "group"),
     [
         ("slices", {"cold items": {**METHODS, "n": 12, "share": 0.5}}, ("Slices", (COLD,))),
-        ("slices", [{**METHODS, "name": "cold items", "n": 12, "share": 0.5}], ("Slices", (COLD,))),
-        ("seen_kept", {**METHODS, "n": 2}, ("Seen items kept", (Slice(name="seen items kept", n=2, rates=METHODS),))),
-        ("query", {**METHODS, "n": 2}, ("With the query typed", (Slice(name="with the query typed", n=2, rates=METHODS),))),
+        (
+            "query",
+            {**METHODS, "n": 2},
+            ("With the query typed last", (Slice(name="targets with a query", n=2, rates=METHODS),)),
+        ),
+        (
+            "other_policy",
+            {**METHODS, "n": 2, "seen_items": "kept"},
+            ("The other policy", (Slice(name="all targets", n=2, rates=METHODS, notes=("seen items: kept",)),)),
+        ),
     ],
 )
 def test_other_sections(key: str, value: object, group: tuple[str, tuple[Slice, ...]]) -> None:
     read = judged({**WHOLE, key: value})
     assert read.groups == (group,)
     assert read.whole == judged(WHOLE).whole
+
+
+def test_no_targets_with_a_query_are_no_section() -> None:
+    assert judged({**WHOLE, "query": {"n": 0}, "slices": {}}).groups == ()
 
 
 def test_a_difference_in_words() -> None:
