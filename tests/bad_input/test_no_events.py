@@ -34,7 +34,7 @@ def test_an_empty_first_day_is_published_empty_and_the_next_one_is_whole(spark: 
     world.add_encoder(tiny_encoder(tmp_path / "encoders", "tiny"))
     world.land_day(0)
     world.land_day(1, events=base_events(1))
-    empty = world.run(0, join=True)
+    empty = world.run(0)
     assert world.statuses(empty) <= {*names.SETTLED}
     assert documented()["an empty first day"] == NOTHING["an empty first day"] == "accepted"
     assert empty[names.INGEST_EVENTS_JOB].counts["read"] == 0

@@ -58,8 +58,6 @@ def test_one_heavy_user_is_ingested_and_remembered_by_the_newest_events(heavy: W
     assert others is not None
     assert tuple(others) == (11_112, OF_OTHERS)
 
-
-def test_a_million_events_never_meet_in_one_task(heavy: Warehouse) -> None:
-    """Each task keeps a user's newest events before they are shuffled to one place."""
+    # Each task keeps a user's newest events before they are shuffled to one place.
     plan = full_histories(heavy.context.tables.read(names.EVENTS), DAY, N_MAX)._jdf.queryExecution().executedPlan().toString()
     assert "WindowGroupLimit" in plan
