@@ -48,7 +48,7 @@ airflow: airflow-setup ## a local Airflow with the DAGs on a sample world, on lo
 	@$(AIRFLOW_BIN)/python scripts/local_airflow.py start --port $(AIRFLOW_PORT)
 
 airflow-stop: ## end it, and every process that it started
-	@[ ! -d var/airflow/home ] || $(AIRFLOW_BIN)/python scripts/local_airflow.py stop
+	@[ ! -d var/airflow/home ] || [ ! -x $(AIRFLOW_BIN)/python ] || $(AIRFLOW_BIN)/python scripts/local_airflow.py stop
 
 # Airflow writes its home when it is imported.
 airflow-test: airflow-setup ## the tests of the DAGs, then a real scheduler driven by a test: about 14 minutes on 2 cores (ARGS="-k tick")
@@ -75,8 +75,8 @@ lock: setup ## compile requirements/*.in to locks with hashes, keeping the versi
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-clean: ## remove what the commands made under var/, except what was fetched
+clean: airflow-stop ## remove what the commands made under var/, except what was fetched
 	@[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
 
-distclean: ## remove var/ and the environments
+distclean: airflow-stop ## remove var/ and the environments
 	@rm -rf var "$(VENV)" "$(AIRFLOW_VENV)"

@@ -53,11 +53,13 @@ def day_params() -> dict[str, Param]:
     }
 
 
-def flow(schedule: object, *, late: timedelta = SETTINGS.late, **params: Param) -> dict[str, Any]:
+def flow(schedule: object, *, late: timedelta = SETTINGS.late, priority: int = 1, **params: Param) -> dict[str, Any]:
     """The arguments that all DAGs share: one home for owner, retries, time limits and the alerts.
 
     Args:
         late: a run that is not over this long after it was queued raises the alert.
+        priority: of its tasks for a slot of the pool. Airflow's own rule, by the tasks that follow, lets the early stages of a long
+            backfill go before the last ones of a night.
     """
     return {
         "schedule": schedule,
@@ -71,6 +73,8 @@ def flow(schedule: object, *, late: timedelta = SETTINGS.late, **params: Param) 
             "retries": 2,
             "retry_delay": SETTINGS.retry_delay,
             "execution_timeout": timedelta(hours=2),
+            "weight_rule": "absolute",
+            "priority_weight": priority,
         },
         "deadline": DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=late, callback=AsyncCallback(tell_late)),
         "on_failure_callback": tell_failed,

@@ -22,11 +22,18 @@ def has_landed(marker: str) -> bool:
 def last_moment(day: str) -> datetime:
     """Until when the input of ``day`` is waited for (UTC): an old day's moment is over, so its wait ends at once.
 
-    Raises AirflowFailException where ``day`` is none.
+    Raises AirflowFailException where ``day`` is none, or has not begun: its wait would keep one of the DAG's runs until then.
     """
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day):
-        raise AirflowFailException(f"the run knows no day (YYYY-MM-DD), it has {day!r}: trigger it with one")
-    return datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC) + timedelta(days=1) + SETTINGS.landing_wait
+    try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day):
+            raise ValueError
+        begins = datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC)
+        until = begins + timedelta(days=1) + SETTINGS.landing_wait
+    except (ValueError, OverflowError):
+        raise AirflowFailException(f"the run knows no day (YYYY-MM-DD), it has {day!r}: trigger it with one") from None
+    if begins > datetime.now(UTC):
+        raise AirflowFailException(f"{day} has not begun (UTC): trigger the run with a day that has")
+    return until
 
 
 class MarkerTrigger(BaseTrigger):

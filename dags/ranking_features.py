@@ -7,7 +7,7 @@ from dags.landing import LandingWait
 from dags.spark_job import SparkJob
 from schemas import names
 
-with DAG("ranking_features", doc_md=__doc__, **flow(PartitionedAssetTimetable(assets=INTEREST_EMBEDDINGS))):
+with DAG("ranking_features", doc_md=__doc__, **flow(PartitionedAssetTimetable(assets=INTEREST_EMBEDDINGS), priority=2)):
     # Ingested here, so that impressions which are late or broken do not hold the night's embeddings.
     wait_impressions = LandingWait(table=names.IMPRESSIONS)
     ingest_impressions = SparkJob(job=names.INGEST_IMPRESSIONS_JOB)

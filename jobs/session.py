@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyspark
 from py4j.java_gateway import JavaClass
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
@@ -93,6 +94,7 @@ def build_session(app_name: str, overrides: Mapping[str, str] | None = None) -> 
     if _is_submitted():
         return _submitted_session(app_name, overrides or {})
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)  # another Spark of the machine is not the one that is locked
     ensure_java()
     with delta_jars() as jars:
         return _started(app_name, {**local_settings(), **jars, **(overrides or {}), **_FIXED})

@@ -39,6 +39,8 @@ READY_WITHIN_SECONDS = 180
 NIGHT = timedelta(hours=2)
 """When a day's run begins, after midnight UTC."""
 END_WITHIN_SECONDS = 20
+WEB = requests.Session()
+WEB.trust_env = False  # on loopback, past every proxy
 
 
 def say(line: str) -> None:
@@ -100,6 +102,10 @@ class LocalAirflow:
             "KARMA_SPARK_CONF": self.spark_conf,
             "KARMA_ALERTS": self.home / "alerts.log",
             "SPARK_LOCAL_IP": "127.0.0.1",
+            # Else that of the caller would run the jobs; and spark-submit's own search for it breaks on a path with a space.
+            "SPARK_HOME": next((JOBS.parent / "lib").glob("python*/site-packages/pyspark")),
+            # The parts speak with each other, which is no business of a proxy.
+            **{name: ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"])) for name in ("NO_PROXY", "no_proxy")},
             # By which spark-submit finds Spark itself; PATH has the python of Airflow first.
             "PYSPARK_PYTHON": JOBS / "python",
             "PYSPARK_DRIVER_PYTHON": JOBS / "python",
@@ -119,14 +125,14 @@ class LocalAirflow:
     def token(self) -> str:
         """A token of the API for the user."""
         password = json.loads(self.passwords.read_text())[USER]
-        answer = requests.post(f"{self.address}/auth/token", json={"username": USER, "password": password}, timeout=30)
+        answer = WEB.post(f"{self.address}/auth/token", json={"username": USER, "password": password}, timeout=30)
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 
     def api(self, method: str, path: str, **body: Any) -> Any:
         """One call of the REST API; its answer."""
         headers = {"Authorization": f"Bearer {self.token()}"}
-        answer = requests.request(method, f"{self.address}/api/v2/{path}", json=body or None, headers=headers, timeout=60)
+        answer = WEB.request(method, f"{self.address}/api/v2/{path}", json=body or None, headers=headers, timeout=60)
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json() if answer.content else None
@@ -141,6 +147,7 @@ def java_home() -> str:
 def start(local: LocalAirflow, world: Iterable[str]) -> None:
     """Make ready what is missing, start the parts and wait until they answer."""
     if len(running(local)) == len(PARTS):
+        refuse_another_port(local)
         return
     if members(local):
         stop(local)  # a part of it was lost
@@ -159,6 +166,12 @@ def start(local: LocalAirflow, world: Iterable[str]) -> None:
     say("[3/3] Scheduler, DAG processor, triggerer, API server")
     start_parts(local)
     wait_until_ready(local)
+
+
+def refuse_another_port(local: LocalAirflow) -> None:
+    port = next(iter(notes_of(local).values()))["port"]
+    if port != local.port:
+        raise SystemExit(f"Airflow runs already, at http://127.0.0.1:{port}; `make airflow-stop` ends it.")
 
 
 def refuse_taken_port(port: int) -> None:
@@ -211,8 +224,10 @@ def start_parts(local: LocalAirflow) -> None:
                 [AIRFLOW, *command], env=local.environ(), cwd=local.home, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
                 start_new_session=True,
             )  # fmt: skip
-        started[name] = {"pid": part.pid, "since": psutil.Process(part.pid).create_time()}
-        local.notes.write_text(json.dumps(started))
+        started[name] = {"pid": part.pid, "since": psutil.Process(part.pid).create_time(), "port": local.port}
+        written = local.notes.with_suffix(".new")
+        written.write_text(json.dumps(started))
+        os.replace(written, local.notes)  # never half a file: by it the processes are found again
 
 
 def wait_until_ready(local: LocalAirflow) -> None:
@@ -230,7 +245,7 @@ def wait_until_ready(local: LocalAirflow) -> None:
 
 def is_healthy(local: LocalAirflow) -> bool:
     try:
-        health: Mapping[str, Any] = requests.get(f"{local.address}/api/v2/monitor/health", timeout=10).json()
+        health: Mapping[str, Any] = WEB.get(f"{local.address}/api/v2/monitor/health", timeout=10).json()
     except (requests.RequestException, ValueError):
         return False
     return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "triggerer", "dag_processor"))
@@ -265,10 +280,19 @@ def running(local: LocalAirflow) -> list[psutil.Process]:
 def sessions_of(local: LocalAirflow) -> set[int]:
     """Ids of the sessions that the parts were started in: a process id may have been given to another program since, or the machine
     have started anew."""
-    if not local.notes.exists():
-        return set()
-    notes = json.loads(local.notes.read_text()).values()
+    notes = notes_of(local).values()
     return {note["pid"] for note in notes if note["since"] > psutil.boot_time() and not is_another(note["pid"], note["since"])}
+
+
+def notes_of(local: LocalAirflow) -> dict[str, dict[str, Any]]:
+    """By part its process id, since when it runs (epoch seconds), and the port; empty where nothing was started."""
+    try:
+        notes: dict[str, dict[str, Any]] = json.loads(local.notes.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise SystemExit(f"{local.notes} is damaged: end Airflow's processes by hand, then remove it") from None
+    return notes
 
 
 def is_another(pid: int, since: float) -> bool:

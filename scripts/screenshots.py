@@ -16,10 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import requests
 from websockets.asyncio.client import ClientConnection, connect
 
-from scripts.local_airflow import PROJECT, LocalAirflow
+from scripts.local_airflow import PROJECT, WEB, LocalAirflow
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 DAG = "interest_features"
@@ -77,7 +76,7 @@ def debugger(profile: Path) -> str:
     while not note.exists() and time.monotonic() < ends:
         time.sleep(0.2)
     port = note.read_text().splitlines()[0]
-    pages = requests.get(f"http://127.0.0.1:{port}/json/list", timeout=30).json()
+    pages = WEB.get(f"http://127.0.0.1:{port}/json/list", timeout=30).json()
     return str(next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page"))
 
 

@@ -57,6 +57,13 @@ def test_every_application_exists(dag_id: str, dags: dict[str, DAG]) -> None:
         assert (ROOT / "jobs" / f"{task.task_id.replace('-', '_')}.py").is_file()
 
 
+def test_a_published_day_is_joined_before_a_backfill_goes_on(dags: dict[str, DAG]) -> None:
+    """Not by the number of tasks that follow, which is Airflow's default."""
+    nights, joins = dags["interest_features"].tasks, dags["ranking_features"].tasks
+    assert max(task.priority_weight for task in nights) < min(task.priority_weight for task in joins)
+    assert {task.weight_rule for task in [*nights, *joins]} == {"absolute"}
+
+
 def test_only_known_kinds_of_task(dags: dict[str, DAG]) -> None:
     kinds = {type(task) for dag in dags.values() for task in dag.tasks}
     assert kinds == {SparkJob, LandingWait, ApprovalOperator}

@@ -54,7 +54,15 @@ def test_the_last_moment_counts_from_the_end_of_the_day() -> None:
     assert last_moment("2026-11-20") == datetime(2026, 11, 21, tzinfo=UTC) + SETTINGS.landing_wait
 
 
-@pytest.mark.parametrize("day", ["None", "", "2026-11-2", "20261120"])
+def test_a_day_that_has_not_begun_is_not_waited_for() -> None:
+    """It would keep one of the DAG's runs until it has come."""
+    today = datetime.now(UTC).date()
+    assert last_moment(today.isoformat()) > datetime.now(UTC)
+    with pytest.raises(AirflowFailException, match="has not begun"):
+        last_moment((today + timedelta(days=1)).isoformat())
+
+
+@pytest.mark.parametrize("day", ["None", "", "2026-11-2", "20261120", "2026-02-30", "9999-12-31"])
 def test_no_day_is_an_error_that_says_what_to_do(day: str) -> None:
     with pytest.raises(AirflowFailException, match="trigger it with one"):
         last_moment(day)
