@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import functions as F
 
-from jobs.error_budget import refuse_over_budget
-from jobs.errors import JobError, UsageError
+from jobs.error_budget import blocked_counts, refuse_over_budget
+from jobs.errors import GateBlockedError, JobError, UsageError
 from jobs.ingest import JOB_OF, IngestOptions, judged_rows, load_details, load_digest, refused_of, written_of
 from jobs.landing import Partition, find_partition, reading
 from jobs.landing_images import LANDING
@@ -40,6 +40,7 @@ class _Load:
         standing: the row a day that says what the table holds.
         day: the day that the ledger files the load's start and failure under: the last of its range, once that is known.
         details: what the rows of the load say of its files; its failure says so too, once the range is known.
+        tallies: of its days, once they are known.
     """
 
     context: Context
@@ -49,6 +50,7 @@ class _Load:
     standing: Lookup[date, LedgerRow]
     day: date
     details: Lookup[str, str] = field(default_factory=dict)
+    tallies: Lookup[date, Tally] = field(default_factory=dict)
 
     @property
     def job(self) -> str:
@@ -95,6 +97,12 @@ def bulk_load(context: Context, table: str, options: IngestOptions) -> list[Ledg
     began = time.monotonic()
     try:
         rows = _load(load, began)
+    except GateBlockedError as error:
+        log.error("%s bulk: %s", load.job, error)
+        rows = [  # the refused rows of every day are in quarantine
+            load.row(ds, error.status, reason=str(error), counts=blocked_counts(tally), details=load.details)
+            for ds, tally in sorted(load.tallies.items())
+        ]
     except JobError as error:
         log.error("%s bulk: %s", load.job, error)
         facts = {"counts": error.counts, "durations": {"total": time.monotonic() - began}, "details": {**load.details, **details_of(error)}}
@@ -162,7 +170,7 @@ def _write(load: _Load, partition: Partition, items_ds: date, digest: str) -> tu
             found = tally_days(judged, table)
         check_nothing_lost(landed.rows.count(), sum(tally.judged for tally in found.values()), table, partition.label)
         tallies = _by_day(found, _range(load, partition, found, items_ds))
-        days = sorted(tallies)
+        load.tallies, days = tallies, sorted(tallies)
         _refuse_landed_days(load, partition, days)
         load.day, load.details = days[-1], {**load_details(partition, options), _LOAD: _BULK}
         context.ledger.append(load.row(load.day, names.STARTED, input_digest=digest, details=load.details))

@@ -139,7 +139,7 @@ def _refuse_unusable(root: str, makes_root: bool) -> None:
 def _refuse_no_warehouse(context: Context) -> None:
     place = context.places.warehouse
     found = children(context.spark, place)
-    visible = [name for name in found or [] if not name.startswith((".", "_"))]
+    visible = [name for name in found or [] if not name.startswith((".", "_")) and name != "lost+found"]
     if found is None or (visible and not CONTRACTS.keys() & set(visible)):
         got = "a file" if found is None else ", ".join(visible[:5])
         hint = "--warehouse, or --root with warehouse/ in it; a new or an empty folder will do"

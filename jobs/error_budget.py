@@ -1,5 +1,7 @@
 """The error budget: how much of a load may be refused before the day stops, with nothing of it written or published."""
 
+from collections.abc import Mapping
+
 from jobs.errors import GateBlockedError, UsageError
 from jobs.tally import Tally
 
@@ -14,10 +16,10 @@ def check_budget(share: float) -> float:
     return share
 
 
-def refuse_over_budget(tally: Tally, share: float, table: str, partition: str) -> None:
+def refuse_over_budget(tally: Tally, share: float, table: str, partition: str, details: Mapping[str, str] | None = None) -> None:
     """Raises GateBlockedError where more than ``share`` of the rows of a load, and more than ALWAYS_TOLERATED, were refused.
 
-    For between the write of the refused rows, which say why, and that of the accepted ones.
+    ``details``: of the ledger row that says so. For between the write of the refused rows, which say why, and that of the accepted ones.
     """
     refused, read = tally.quarantined, tally.judged
     if refused <= max(ALWAYS_TOLERATED, share * read):
@@ -27,5 +29,10 @@ def refuse_over_budget(tally: Tally, share: float, table: str, partition: str) -
         "ERROR_BUDGET", "more rows were refused than the error budget allows", table=table, partition=partition,
         expected=f"at most {share:.1%} of {read:,} rows", got=f"{refused:,} ({refused / read:.1%}): {worst}",
         hint="quarantine holds the rows: mend or land them anew, or raise --error-budget if they are meant to go",
-        counts={**tally.counts, "written": 0},
+        counts=blocked_counts(tally), details=details,
     )  # fmt: skip
+
+
+def blocked_counts(tally: Tally) -> dict[str, int]:
+    """The ledger's counts of a load that was judged and then stopped: nothing was written."""
+    return {**tally.counts, "written": 0}

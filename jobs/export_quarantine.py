@@ -54,8 +54,11 @@ def export(context: Context, args: ExportQuarantineArgs) -> int:
         rows = rows.where(F.col("ds") == F.lit(parse_day(args.ds, "--ds")))
     if args.reason:
         rows = rows.where(F.col("reason") == args.reason)
-    with args.out.open("w", encoding="utf-8") as file:
-        return sum(file.write(json.dumps(line, ensure_ascii=False) + "\n") > 0 for line in _lines(rows))
+    draft = args.out.with_name(f"{args.out.name}.draft")
+    with draft.open("w", encoding="utf-8") as file:
+        written = sum(file.write(json.dumps(line, ensure_ascii=False) + "\n") > 0 for line in _lines(rows))
+    draft.rename(args.out)
+    return written
 
 
 def main(argv: Sequence[str] | None = None) -> int:

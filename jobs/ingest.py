@@ -114,7 +114,7 @@ def load_digest(context: Context, partition: Partition, options: IngestOptions, 
     table, mapping = partition.table, options.mapping
     parts: list[object] = [CODE_VERSION, table, content_digest(context.spark, partition), _mapping_json(table, mapping)]
     parts += [options.max_lateness_days, options.bulk, options.first, options.last]
-    mended = mended_digest(context, partition)
+    mended = mended_digest(context, partition, mapping)
     parts += [mended] if mended else []
     if table == names.ITEMS and items_ds is not None:
         parts += [items_ds, _image_files_digest(context, partition, options) if has_image_files(context) else None]
@@ -149,7 +149,7 @@ def _run(context: Context, table: str, options: IngestOptions, ds: date, attempt
         check_nothing_lost(landed.rows.count(), tally.judged, table, partition.label)
         refused = refused_of(judged, landed, options, context.run_id)
         replace_quarantine(context, refused, JOB_OF[table], table, ds, tally.quarantined)
-        refuse_over_budget(tally, options.error_budget, table, partition.label)
+        refuse_over_budget(tally, options.error_budget, table, partition.label, load_details(partition, options))
         version = context.tables.replace(written_of(judged, table), table, {"ds": ds})
     details = load_details(partition, options)
     return Outcome(output_digest=tally.digest, counts=tally.counts, versions={table: version}, details=details)

@@ -52,13 +52,14 @@ class Landed:
         rows: ``source`` (a struct of the source's columns), ``source_file``, ``row_number`` (from 0), ``problem`` (a reason
             where the row could not be parsed) and ``raw`` (its bytes then). Nothing was read yet.
         types: the source's columns with their types; empty where the partition cannot tell (no files, or no rows of JSON).
-        mended: rows that stand in for some of these, each with the place of the one that it replaces (``jobs.mended``).
+        mended: source_file, row_number and ``mended``, a map of source columns to what they are to hold instead (``jobs.mended``); None
+            where nothing was mended.
     """
 
     partition: Partition
     rows: DataFrame
     types: Lookup[str, DataType]
-    mended: "Landed | None" = None
+    mended: DataFrame | None = None
 
 
 def find_partition(spark: SparkSession, places: Places, table: str, day: date | None, source: str | None = None) -> Partition:

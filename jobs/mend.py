@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,10 +16,10 @@ from jobs.cli import RootArgs, context_of, run_main
 from jobs.errors import InputMissingError, UsageError
 from jobs.export_quarantine import quarantined_rows
 from jobs.ingest import JOB_OF
-from jobs.landing import BULK, Partition, find_partition
+from jobs.landing import BULK, Partition, find_partition, read_partition
 from jobs.landing_images import LANDING, MAPPING
 from jobs.mapping import IMAGE, Mapping
-from jobs.mended import MendedRow, keep_mended, read_landed, text_values
+from jobs.mended import MendedRow, as_text, keep_mended, mended_rows
 from jobs.quarantine import rows_as_json
 from jobs.stage import Context
 from jobs.transforms.contract_check import PLACE
@@ -57,36 +57,52 @@ class Mended:
     """Rows that were kept of one landing partition."""
 
     table: str
-    days: tuple[date, ...]
+    day: date
     partition: Partition
     rows: int
 
     @property
     def next_command(self) -> str:
+        """What reads them; the flags that say where and how are those of the load."""
+        job, same = JOB_OF[self.table], "with the same --root, --landing, --warehouse and --mapping"
         if self.partition.label == BULK:
-            return f"karma {JOB_OF[self.table]} --bulk, or make own-data with the same words as before"
-        source = "" if self.partition.label == f"ds={self.days[0]}" else f" --source {self.partition.label}"
-        return f"karma {JOB_OF[self.table]} --ds {self.days[0]}{source}, or the whole day anew: karma run-day --ds {self.days[0]}"
+            return f"karma {job} --bulk, or own-data, {same}"
+        if self.partition.label != f"ds={self.day}":
+            return f"karma {job} --ds {self.day} --source {self.partition.label}, {same}"
+        return f"karma run-day --ds {self.day}, {same}; later days are stale then: run-day --ds-from .. --ds-to .."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Lines of one landing partition, as it is now."""
+
+    partition: Partition
+    mapping: Mapping
+    lines: Sequence[_Line]
 
 
 def mend(context: Context, file: Path) -> list[Mended]:
-    """Keep every changed row of ``file``; nothing is kept where one of its lines cannot be.
+    """Keep every changed row of ``file``, in place of what was kept of it before; nothing is kept where one of its lines cannot be.
 
-    Raises UsageError: a line is not what ``export-quarantine`` writes, or names no row of quarantine; InputMissingError: the landed
-    files are not those any more that the rows were refused from.
+    Raises UsageError: a line is not what ``export-quarantine`` writes, or names a row that was not refused; InputMissingError: the
+    landed files are not those any more that the rows were refused from.
     """
-    by_partition: dict[tuple[str, str, str], list[_Line]] = defaultdict(list)
-    for line in _changed(context, _lines_of(file)):
-        by_partition[line.table, *_landing_of(context, line)].append(line)
-    found = [(lines, *_partition_of(context, *key, lines)) for key, lines in by_partition.items()]
-    for lines, partition, mapping in found:
-        _refuse_other_rows(context, partition, mapping, lines)
-    return [_kept(context, partition, lines) for lines, partition, _ in found]
+    lines: dict[tuple[str, str, str], list[_Line]] = defaultdict(list)
+    for line in _lines_of(file):
+        lines[line.table, *_landing_of(context, line)].append(line)
+    parts = [_part_of(context, *key, of_partition) for key, of_partition in lines.items()]
+    kept = [(part, _changed(context, part)) for part in parts]
+    for part, rows in kept:
+        if rows:
+            keep_mended(context, part.partition, part.mapping, rows)
+    return [
+        Mended(table=part.partition.table, day=part.lines[0].ds, partition=part.partition, rows=len(rows)) for part, rows in kept if rows
+    ]
 
 
 def _lines_of(file: Path) -> list[_Line]:
     try:
-        texts = file.read_text(encoding="utf-8").splitlines()
+        texts = file.read_text(encoding="utf-8").split("\n")  # a text may hold other line breaks of Unicode
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError("NO_MENDED_FILE", f"cannot read the mended rows: {error}", expected="JSON lines", got=file) from None
     return [_line(text, number, file) for number, text in enumerate(texts, start=1) if text.strip()]
@@ -106,24 +122,6 @@ def _line(text: str, number: int, file: Path) -> _Line:
     return line
 
 
-def _changed(context: Context, lines: Sequence[_Line]) -> list[_Line]:
-    """Those whose row is not what quarantine holds. Raises UsageError where quarantine has no such row."""
-    refused = {table: _refused(context, table, lines) for table in {line.table for line in lines}}
-    for line in lines:
-        if (line.ds, *line.place) not in refused[line.table]:
-            raise UsageError(
-                "NOT_IN_QUARANTINE", "a line names a row that quarantine does not hold", table=line.table, partition=f"ds={line.ds}",
-                expected="a refused row", got=f"{line.source_file}, row {line.row_number}", hint="export anew: the day was ingested since",
-            )  # fmt: skip
-    return [line for line in lines if line.row != refused[line.table][(line.ds, *line.place)]]
-
-
-def _refused(context: Context, table: str, lines: Iterable[_Line]) -> dict[tuple[date, str, int], dict[str, Any]]:
-    days = sorted({line.ds for line in lines if line.table == table})
-    rows = quarantined_rows(context, table).where(F.col("ds").isin(days)).select("ds", *PLACE, "row").toLocalIterator()
-    return {(row["ds"], row["source_file"], row["row_number"]): json.loads(row["row"]) for row in rows}
-
-
 def _landing_of(context: Context, line: _Line) -> tuple[str, str]:
     """The label of the landing partition that a day was read from, and the mapping (JSON)."""
     row = context.ledger.standing(JOB_OF[line.table], line.ds)
@@ -131,35 +129,77 @@ def _landing_of(context: Context, line: _Line) -> tuple[str, str]:
     return details.get(LANDING, f"ds={line.ds}"), details.get(MAPPING, "{}")
 
 
-def _partition_of(context: Context, table: str, label: str, mapping: str, lines: Sequence[_Line]) -> tuple[Partition, Mapping]:
+def _part_of(context: Context, table: str, label: str, mapping: str, lines: Sequence[_Line]) -> _Part:
     day = lines[0].ds
     source = None if label in (BULK, f"ds={day}") else label
     partition = find_partition(context.spark, context.places, table, None if label == BULK else day, source)
-    return partition, Mapping.model_validate_json(mapping)
+    return _Part(partition=partition, mapping=Mapping.model_validate_json(mapping), lines=lines)
 
 
-def _refuse_other_rows(context: Context, partition: Partition, mapping: Mapping, lines: Sequence[_Line]) -> None:
-    """Raises InputMissingError where the landed files hold something else at a place than what was refused there."""
-    rule = mapping.rules(partition.table).get(IMAGE)
-    image = ((rule.column if rule else None) or IMAGE) if partition.table == names.ITEMS else None
-    landed = rows_as_json(read_landed(context, partition, mapping), image)
-    wanted = context.spark.createDataFrame([line.place for line in lines], "source_file string, row_number long")
-    days = sorted({line.ds for line in lines})
-    refused = quarantined_rows(context, partition.table).where(F.col("ds").isin(days)).select(*PLACE, F.col("row").alias("_refused"))
-    other = landed.join(wanted, list(PLACE), "right").join(refused, list(PLACE), "left").where(~F.col("row").eqNullSafe(F.col("_refused")))
-    gone = other.first()
-    if gone is not None:
+def _changed(context: Context, part: _Part) -> list[MendedRow]:
+    """The lines whose row is not what landed, with what they change of it."""
+    landed, refused = _landed(context, part), _refused(context, part)
+    before = {(row.source_file, row.row_number) for row in mended_rows(context, part.partition, part.mapping)}
+    changed = []
+    for line in part.lines:
+        if line.place not in before:
+            _refuse_another_row(part, line, landed.get(line.place), refused.get(line.place))
+        values = changes(landed[line.place], line.row)
+        if values:
+            changed.append(MendedRow(source_file=line.source_file, row_number=line.row_number, values=values))
+    return changed
+
+
+def _landed(context: Context, part: _Part) -> dict[Place, dict[str, Any]]:
+    """The content that landed at the places of the lines."""
+    rule = part.mapping.rules(part.partition.table).get(IMAGE)
+    image = ((rule.column if rule else None) or IMAGE) if part.partition.table == names.ITEMS else None
+    rows = rows_as_json(read_partition(context.spark, part.partition, part.mapping.csv), image)
+    places = context.spark.createDataFrame([line.place for line in part.lines], "source_file string, row_number long")
+    found = rows.join(places, list(PLACE), "left_semi").toLocalIterator()
+    return {(row["source_file"], row["row_number"]): json.loads(row["row"]) for row in found}
+
+
+def _refused(context: Context, part: _Part) -> dict[Place, dict[str, Any]]:
+    days = sorted({line.ds for line in part.lines})
+    rows = quarantined_rows(context, part.partition.table).where(F.col("ds").isin(days)).select(*PLACE, "row").toLocalIterator()
+    return {(row["source_file"], row["row_number"]): json.loads(row["row"]) for row in rows}
+
+
+def _refuse_another_row(part: _Part, line: _Line, landed: dict[str, Any] | None, refused: dict[str, Any] | None) -> None:
+    """For a place that was never mended. Raises where no row was refused there, or where another one lies there now."""
+    at = f"{line.source_file}, row {line.row_number}"
+    if refused is None:
+        raise UsageError(
+            "NOT_IN_QUARANTINE", "a line names a row that quarantine does not hold", table=line.table, partition=f"ds={line.ds}",
+            expected="a refused row", got=at, hint="export anew: the day was ingested since",
+        )  # fmt: skip
+    if landed != refused:
         raise InputMissingError(
-            "LANDED_ANEW", "the landed files are not those that the rows were refused from", table=partition.table,
-            partition=partition.label, expected="the same files", got=f"another row {gone['row_number']} of {gone['source_file']}",
+            "LANDED_ANEW", "the landed files are not those that the rows were refused from", table=line.table,
+            partition=part.partition.label, expected="the same files", got=f"another {at}",
             hint="ingest the day again, and export what is refused then",
         )  # fmt: skip
 
 
-def _kept(context: Context, partition: Partition, lines: Sequence[_Line]) -> Mended:
-    rows = [MendedRow(source_file=line.source_file, row_number=line.row_number, values=text_values(line.row)) for line in lines]
-    keep_mended(context, partition, rows)
-    return Mended(table=partition.table, days=tuple(sorted({line.ds for line in lines})), partition=partition, rows=len(rows))
+_STANDS_FOR_BYTES = (":base64", ":sha256", ":length")
+_UNPARSED = ({"line"}, {"line:base64"})
+
+
+def changes(landed: dict[str, Any], mended: dict[str, Any]) -> dict[str, str | None]:
+    """The source columns that ``mended`` says otherwise than ``landed``, as text; None where it leaves one out.
+
+    ``name:base64`` stands for a text that is not UTF-8: without it and without ``name`` the text is left out; a picture's digest and
+    length stand for bytes that stay.
+    """
+    if mended == landed:
+        return {}
+    if landed.keys() in _UNPARSED:
+        landed = {}
+    given = {name: as_text(value) for name, value in mended.items() if not name.endswith(_STANDS_FOR_BYTES)}
+    values = {name: text for name, text in given.items() if name not in landed or text != as_text(landed[name])}
+    left_out = {name.removesuffix(":base64") for name in landed.keys() - mended.keys() if not name.endswith((":sha256", ":length"))}
+    return {**values, **dict.fromkeys(left_out - given.keys())}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

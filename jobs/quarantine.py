@@ -64,11 +64,15 @@ def refused_rows(judged: DataFrame, landed: Landed, *, job: str, table: str, run
 
 def rows_as_json(landed: Landed, image: str | None) -> DataFrame:
     """PLACE and ``row``: the content of every landed row, of a mended one what it was mended to."""
-    content = landed.rows.select(*PLACE, row_as_json(landed, image).alias("row"))
+    content = landed.rows.select(*PLACE, row_as_json(landed, image).alias("row"), F.col("raw").isNotNull().alias("_unparsed"))
     if landed.mended is None:
-        return content
-    mended = rows_as_json(landed.mended, None)
-    return content.join(mended.select(*PLACE), list(PLACE), "left_anti").unionByName(mended)
+        return content.drop("_unparsed")
+    before = F.when(F.col("_unparsed"), F.create_map().cast("map<string,string>")).otherwise(F.from_json("row", "map<string,string>"))
+    kept = F.map_filter(before, lambda name, _: ~F.array_contains(F.map_keys("mended"), F.regexp_replace(name, ":base64$", "")))
+    given = F.map_filter("mended", lambda _, value: value.isNotNull())
+    merged = F.to_json(F.map_concat(kept, given))
+    joined = content.join(landed.mended, list(PLACE), "left")
+    return joined.select(*PLACE, F.when(F.col("mended").isNull(), F.col("row")).otherwise(merged).alias("row"))
 
 
 def row_as_json(landed: Landed, image: str | None) -> Column:

@@ -18,14 +18,15 @@ def storage_fault(error: BaseException, table: str | None = None, place: str | N
     """The JobError that ``error`` stands for; None where it says nothing of the store.
 
     Args:
-        table, place: what was written and where, as far as it is known; else it may have been Spark's scratch folder.
+        table, place: what was written and where, as far as it is known; else it may have been Spark's scratch folder, and words
+            of a refusal stand for nothing.
     """
     said = f"{error} {getattr(error, '_stackTrace', '')}"
     where = place or "the warehouse and Spark's scratch folder"
     if full := _first(_FULL, said):
-        hint = f"make room in {where} and run it again: nothing of it was published"
+        hint = f"make room in {where} and run it again: nothing is published half"
         return JobError(STORAGE_FULL, "the disk is full", table=table, expected=f"room in {where}", got=full, hint=hint)
-    if refused := _first(_REFUSED, said):
+    if place and (refused := _first(_REFUSED, said)):  # elsewhere the same words are said of what cannot be read
         hint = "mount it for writing, or give this user the right to write; nothing was written"
         return JobError(
             NOT_WRITABLE, "the place cannot be written", table=table, expected=f"write access to {where}", got=refused, hint=hint

@@ -52,12 +52,12 @@ def _print_figures(console: Console, figures: Mapping[str, Any]) -> None:
     cutoffs = [f"HR@{k}" for k in CUTOFFS]
     methods = {name: rates for name, rates in figures.items() if isinstance(rates, Mapping) and cutoffs[0] in rates}
     lines = [(name, *_cells(rates, cutoffs)) for name, rates in methods.items()]
-    title = f"Leave-last-out: n = {figures['n']}, {figures['dropped']} dropped, seen items {figures['seen_items']}"
-    console.print(table_of(title, ("method", *cutoffs), lines))
     for name, of_slice in [*figures["slices"].items(), ("a typed query", figures["query"])]:
         lines += [
             (f"{name}, n = {of_slice['n']:,}: {method}", *_cells(of_slice[method], cutoffs)) for method in _SLICED if method in of_slice
         ]
+    title = f"Leave-last-out: n = {figures['n']}, {figures['dropped']} dropped, seen items {figures['seen_items']}"
+    console.print(table_of(title, ("method", *cutoffs), lines))
     differences = [(name, f"{d['mean']:+.3f}", f"{d['low']:+.3f} to {d['high']:+.3f}") for name, d in figures["differences"].items()]
     console.print(table_of(f"Encoder minus baseline at HR@{JUDGED_AT}", ("baseline", "mean", "95 %, paired over users"), differences))
 

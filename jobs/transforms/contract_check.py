@@ -17,6 +17,7 @@ VERDICT = "verdict"
 """Null while nothing speaks against a row; otherwise the first reason found."""
 PLACE = ("source_file", "row_number")
 
+_MENDED = "mended"
 _MADE_WHERE_ABSENT = ("event_id", "valid_from")
 _IDENTIFIERS = ("event_id", "item_id", "user_id", "request_id")
 
@@ -38,33 +39,20 @@ def check(landed: Landed, table: str, rules: Rules) -> DataFrame:
     The verdict judges a row by itself: malformed, not UTF-8, a value of the wrong type, an identifier or a required value
     missing. Raises JobError where a required or a mapped column is not in the source, or has a type that cannot be meant.
     """
-    checked = _checked(landed, table, rules)
-    if landed.mended is None:
-        return checked
-    return _with_mended(checked, _checked(landed.mended, table, rules))
-
-
-def _with_mended(checked: DataFrame, mended: DataFrame) -> DataFrame:
-    """``mended`` in place of the rows that it has the places of; a mended row without a picture keeps that of the landed one."""
-    if IMAGE in checked.columns:
-        pictures = checked.select(*PLACE, F.col(IMAGE).alias("_landed"))
-        own = F.coalesce(IMAGE, "_landed").alias(IMAGE)
-        mended = mended.join(pictures, list(PLACE), "left").select(*[own if name == IMAGE else name for name in checked.columns])
-    return checked.join(mended.select(*PLACE), list(PLACE), "left_anti").select(*checked.columns).unionByName(mended)
-
-
-def _checked(landed: Landed, table: str, rules: Rules) -> DataFrame:
     if table == names.EVENTS:
         _require_item_or_query(landed, rules)
     bound = [_bind(name, landed, table, rules) for name in source_columns(table)]
+    rows, unparsed = landed.rows, F.col("problem")
+    if landed.mended is not None:
+        rows, unparsed = rows.join(landed.mended, list(PLACE), "left"), F.when(F.col(_MENDED).isNull(), unparsed)
     verdict = F.coalesce(
-        F.col("problem"),
+        unparsed,
         *[_when(_not_utf8(column), reasons.NOT_UTF8) for column in bound if _may_break(column)],
         *[_when(column.cast.bad, reasons.bad_type(column.name)) for column in bound],
         *[_when(~column.cast.present, _absence(column.name)) for column in bound if column.name in required_of_source(table)],
         *[_when(column.cast.value.rlike(r"\p{Cntrl}"), reasons.CONTROL_CHARACTERS) for column in bound if column.name in _IDENTIFIERS],
     )
-    return landed.rows.select(*[column.cast.value.alias(column.name) for column in bound], *PLACE, verdict.alias(VERDICT))
+    return rows.select(*[column.cast.value.alias(column.name) for column in bound], *PLACE, verdict.alias(VERDICT))
 
 
 def required_of_source(table: str) -> tuple[str, ...]:
@@ -109,13 +97,26 @@ def _bind(name: str, landed: Landed, table: str, rules: Rules) -> _Bound:
             "WRONG_TYPE", "a source column has a type that cannot be meant", table=table, column=name, partition=landed.partition.label,
             expected=target, got=type.simpleString(), hint="name another column in the mapping",
         )  # fmt: skip
+    if landed.mended is not None:
+        column, read = _mended(column, read, rule, target, rule.column or name)
     return _Bound(name=name, column=column, type=type, rule=rule, cast=read)
+
+
+def _mended(column: Column, landed: Cast, rule: ColumnRule, target: str, source_column: str) -> tuple[Column, Cast]:
+    """What the row was mended to where it says something of this column; else as it landed, in its own type."""
+    text, is_mended = F.try_element_at(_MENDED, F.lit(source_column)), F.array_contains(F.map_keys(_MENDED), source_column)
+    read = cast(text, StringType(), target, rule)
+    assert read is not None  # a text can be meant as any type
+    value = F.when(is_mended, read.value).otherwise(landed.value)
+    present = F.when(is_mended, read.present).otherwise(landed.present)
+    return F.when(~F.coalesce(is_mended, F.lit(False)), column), Cast(value=value, present=present)
 
 
 def _source(name: str, rule: ColumnRule, landed: Landed, table: str, mapped: bool) -> tuple[Column, DataType]:
     if rule.constant is not None:
         return F.lit(rule.constant), _type_of(rule.constant)
     if rule.time == "order" and rule.column is None:
+        _refuse_several_files(landed, table, name)
         return F.col("row_number"), LongType()
     wanted = rule.column or name
     if wanted in landed.types:
@@ -123,6 +124,15 @@ def _source(name: str, rule: ColumnRule, landed: Landed, table: str, mapped: boo
     if landed.types and (rule.column is not None or name in required_of_source(table)):
         raise _missing(name, wanted, landed, table)
     return F.lit(None).cast("string"), StringType()
+
+
+def _refuse_several_files(landed: Landed, table: str, name: str) -> None:
+    files = landed.partition.files
+    if len(files) > 1:
+        raise JobError(
+            "ORDER_OF_FILES", "rows of several files have no common order", table=table, column=name, partition=landed.partition.label,
+            expected="one file, or a column that numbers the rows", got=f"{len(files)} files", hint='name it: column = ".."',
+        )  # fmt: skip
 
 
 def _require_item_or_query(landed: Landed, rules: Rules) -> None:

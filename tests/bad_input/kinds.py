@@ -12,7 +12,11 @@ PLACES = {
     "a full disk": "exit 1 STORAGE_FULL",
 }
 USERS = {"a user with 1M events": "accepted", "one user who is 90 % of all events": "accepted"}
-NOTHING = {"no events at all": "exit 4 NO_EVENTS", "an empty first day": "accepted"}
+NOTHING = {
+    "no events at all": "exit 4 NO_EVENTS",
+    "too many refused rows": "exit 3 ERROR_BUDGET",
+    "an empty first day": "accepted",
+}
 LINES = {"a broken line": "quarantined malformed_row", "a day outside a bulk": "quarantined out_of_range"}
 
 

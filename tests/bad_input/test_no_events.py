@@ -15,18 +15,27 @@ from tests.tiny import tiny_encoder
 CONFIG = Path(__file__).resolve().parents[2] / "conf" / "encoder" / "sample.toml"
 
 
+BAD = "u1,2026-03-10,hover,i1\n"
+
+
 @pytest.mark.parametrize(
-    ("lines", "got"),
-    [("", "got: no rows"), ("u1,2026-03-10,hover,i1\n", "got: 1 rows read, all of them refused")],
+    ("lines", "kind", "said"),
+    [
+        ("", "no events at all", ("expected: one accepted event at least", "got: no rows")),
+        (BAD, "no events at all", ("expected: one accepted event at least", "got: 1 rows read, all of them refused")),
+        (BAD * 101, "too many refused rows", ("expected: at most 10.0% of 101 rows", "got: 101 (100.0%): unknown_event_type 101")),
+    ],
 )
-def test_own_data_names_the_events(spark: SparkSession, tmp_path: Path, lines: str, got: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_own_data_names_the_events(
+    spark: SparkSession, tmp_path: Path, lines: str, kind: str, said: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "events.csv").write_text("user_id,event_time,event_type,item_id\n" + lines)
     (tmp_path / "items.csv").write_text("item_id,title\ni1,Lamp\n")
     files = ["--events", str(tmp_path / "events.csv"), "--items", str(tmp_path / "items.csv"), "--config", str(CONFIG)]
     code = own_data.main(["--out", str(tmp_path / "out"), *files])
-    assert ended(code, caplog.text) == NOTHING["no events at all"] == documented()["no events at all"]
-    for said in ("table: events", "expected: one accepted event at least", got, "Hint: "):
-        assert said in caplog.text
+    assert ended(code, caplog.text) == NOTHING[kind] == documented()[kind]
+    for words in ("table: events", *said, "Hint: "):
+        assert words in caplog.text
 
 
 def test_an_empty_first_day_is_published_empty_and_the_next_one_is_whole(spark: SparkSession, tmp_path: Path) -> None:

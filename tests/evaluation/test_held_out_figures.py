@@ -10,6 +10,7 @@ import pytest
 
 from jobs.held_out_figures import held_out_figures
 from karma.artefact import artefact_digest
+from karma.evaluation.evaluate import History
 from tests.tiny import tiny_encoder
 
 ITEMS = [f"i{n:02}" for n in range(14)]
@@ -93,3 +94,8 @@ def test_a_query_that_was_typed_for_a_target_is_read_last(data: Path) -> None:
     assert figures["query"]["n"] == 1
     assert {"encoder", "encoder, query appended", "popularity"} <= figures["query"].keys()
     assert _figures(data, mask_seen=True)["query"] == {"n": 0}
+
+
+def test_a_query_is_appended_as_an_event_without_an_item() -> None:
+    history = History(item_ids=["i00"], event_types=["click"], queries=[None]).asking("lamp")
+    assert (history.item_ids, history.event_types, history.queries) == (["i00", None], ["click", "query"], [None, "lamp"])

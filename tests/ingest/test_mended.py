@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from jobs.bulk_load import bulk_load
 from jobs.errors import InputMissingError, UsageError
 from jobs.export_quarantine import ExportQuarantineArgs, export
 from jobs.ingest import IngestOptions
-from jobs.mend import mend
+from jobs.ledger import LedgerRow
+from jobs.mapping import Mapping
+from jobs.mend import changes, mend
 from schemas import names
 from tests.ingest.warehouse import DAY, Warehouse
 
@@ -23,13 +26,13 @@ def exported(warehouse: Warehouse, table: str, folder: Path) -> list[dict[str, A
     out = folder / f"{table}.jsonl"
     out.unlink(missing_ok=True)
     export(warehouse.context, ExportQuarantineArgs(root=str(warehouse.root), table=table, out=out))  # type: ignore[arg-type]
-    return [json.loads(line) for line in out.read_text().splitlines()]
+    return [json.loads(line) for line in out.read_text().split("\n") if line]
 
 
 def fed_back(warehouse: Warehouse, lines: list[dict[str, Any]], folder: Path) -> list[int]:
     """Kept rows a partition."""
     file = folder / "mended.jsonl"
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     return [one.rows for one in mend(warehouse.context, file)]
 
 
@@ -52,18 +55,56 @@ def test_mended_rows_are_accepted_and_the_others_stay_refused(warehouse: Warehou
     assert warehouse.ingest(names.EVENTS).status == names.UNCHANGED
 
 
-def test_a_row_mended_wrongly_is_refused_again_and_can_be_mended_again(warehouse: Warehouse, tmp_path: Path) -> None:
-    warehouse.land(names.EVENTS, [{"user_id": None, "event_time": "2026-03-10", "event_type": "click", "item_id": "i1", "value": 4.0}])
+def test_a_row_mended_twice_keeps_what_was_not_touched_as_it_landed(warehouse: Warehouse, tmp_path: Path) -> None:
+    """In its own type: an id that landed as a floating number, a time to the microsecond."""
+    time = datetime(2026, 3, 10, 8, 0, 0, 123_456, tzinfo=UTC)
+    landed = {"user_id": 7.0, "event_time": time, "event_type": "hover", "item_id": 12.0, "query": "a\u2028b"}
+    warehouse.land(names.EVENTS, [landed])
     warehouse.ingest(names.EVENTS)
-    for change, reason in (({"user_id": "u1", "event_type": "hover"}, "unknown_event_type"), ({"event_type": "click"}, None)):
+    for event_type in ("hoover", "click"):  # the first is as wrong as it was
         (line,) = exported(warehouse, names.EVENTS, tmp_path)
-        line["row"].update(change)
+        line["row"]["event_type"] = event_type
         fed_back(warehouse, [line], tmp_path)
         row = warehouse.ingest(names.EVENTS)
-        assert (row.counts["read"], row.counts["quarantined"]) == (1, int(reason is not None))
-        assert [found["reason"] for found in warehouse.rows(names.QUARANTINE)] == ([reason] if reason else [])
+        assert (row.counts["read"], row.counts["accepted"]) == (1, int(event_type == "click"))
     (event,) = warehouse.rows(names.EVENTS)
-    assert (event["user_id"], event["value"]) == ("u1", 4.0)
+    assert (event["user_id"], event["item_id"], event["query"], event["event_type"]) == ("7", "12", "a\u2028b", "click")
+    assert event["event_time"].replace(tzinfo=UTC) == time
+
+
+def test_a_mend_can_be_corrected_and_said_again(warehouse: Warehouse, tmp_path: Path) -> None:
+    (warehouse.land(names.EVENTS, []) / "a.csv").write_text(CSV)
+    warehouse.ingest(names.EVENTS)
+    lines = exported(warehouse, names.EVENTS, tmp_path)[:1]
+    for user in ("wrong", "u2"):
+        lines[0]["row"] |= {"event_time": "2026-03-10", "user_id": user}
+        assert fed_back(warehouse, lines, tmp_path) == [1]
+        assert fed_back(warehouse, lines, tmp_path) == [1]
+        warehouse.ingest(names.EVENTS)
+        assert sorted(row["user_id"] for row in warehouse.rows(names.EVENTS)) == sorted(["u1", user])
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_what_the_error_budget_stopped_can_be_mended(warehouse: Warehouse, tmp_path: Path, bulk: bool) -> None:
+    mapping = Mapping.model_validate({"events": {"user_id": "customer"}, "csv": {"delimiter": ";"}})
+    rows = [f"u{n};2026-03-{10 if not bulk else 1 + n % 9:02};hover;i1\n" for n in range(120)]
+    folder = warehouse.land(names.EVENTS, [], ds=None if bulk else DAY)
+    (folder / "a.csv").write_text("customer;event_time;event_type;item_id\n" + "".join(rows))
+
+    def load() -> list[LedgerRow]:
+        if bulk:
+            return bulk_load(warehouse.context, names.EVENTS, IngestOptions(bulk=True, mapping=mapping))
+        return [warehouse.ingest(names.EVENTS, mapping=mapping)]
+
+    assert {row.status for row in load()} == {names.BLOCKED}
+    lines = exported(warehouse, names.EVENTS, tmp_path)
+    for line in lines[:60]:
+        line["row"]["event_type"] = "click"
+    assert fed_back(warehouse, lines, tmp_path) == [60]
+    loaded = load()
+    assert {row.status for row in loaded} == {names.DONE}
+    assert sum(row.counts["read"] for row in loaded) == 120
+    assert (len(warehouse.rows(names.EVENTS)), len(warehouse.rows(names.QUARANTINE))) == (60, 60)
 
 
 def test_an_item_keeps_its_picture(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -76,19 +117,6 @@ def test_an_item_keeps_its_picture(warehouse: Warehouse, tmp_path: Path) -> None
     (item,) = warehouse.rows(names.ITEMS)
     assert item["price"] == 3.5
     assert item["image_sha256"] == "277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9"  # sha256sum of "bytes"
-
-
-def test_a_bulk_load_takes_mended_rows(warehouse: Warehouse, tmp_path: Path) -> None:
-    warehouse.land(names.EVENTS, [], ds=None)
-    (warehouse.partition(names.EVENTS, None) / "a.csv").write_text(CSV.replace("u1,2026-03-10", "u1,2026-03-08"))
-    options = IngestOptions(bulk=True)
-    bulk_load(warehouse.context, names.EVENTS, options)
-    lines = exported(warehouse, names.EVENTS, tmp_path)
-    lines[0]["row"]["event_time"] = "2026-03-09"
-    assert fed_back(warehouse, lines[:1], tmp_path) == [1]
-    rows = bulk_load(warehouse.context, names.EVENTS, options)
-    assert sum(row.counts["read"] for row in rows) == 4
-    assert sorted((row["user_id"], str(row["ds"])) for row in warehouse.rows(names.EVENTS)) == [("u1", "2026-03-08"), ("u2", "2026-03-09")]
 
 
 def test_other_files_are_not_mended_by_what_was_made_for_these(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -109,6 +137,24 @@ def _of_no_row(line: dict[str, Any]) -> dict[str, Any]:
 
 def _without_row(line: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name != "row"}
+
+
+@pytest.mark.parametrize(
+    ("landed", "mended", "expected"),
+    [
+        ({"a": "1", "b": 2.0}, {"a": "1", "b": 2.0}, {}),
+        ({"a": "1", "b": 2.0}, {"a": "1", "b": "2.0"}, {}),
+        ({"a": "1", "b": 2.0}, {"a": "3"}, {"a": "3", "b": None}),
+        ({"a": "1"}, {"a": "1", "c": True, "d": None}, {"c": "true", "d": None}),
+        ({"a:base64": "4w==", "b": "x"}, {"a": "ã", "b": "x"}, {"a": "ã"}),
+        ({"a:base64": "4w==", "b": "x"}, {"b": "x"}, {"a": None}),
+        ({"image:sha256": "0", "image:length": 1, "b": "x"}, {"b": "y"}, {"b": "y"}),
+        ({"line": "a,b"}, {"line": "a,b"}, {}),
+        ({"line": "a,b"}, {"a": "a", "line": "b"}, {"a": "a", "line": "b"}),
+    ],
+)
+def test_only_what_was_changed_is_kept(landed: dict[str, Any], mended: dict[str, Any], expected: dict[str, str | None]) -> None:
+    assert changes(landed, mended) == expected
 
 
 @pytest.mark.parametrize(("spoil", "code"), [(_of_no_row, "NOT_IN_QUARANTINE"), (_without_row, "BAD_MENDED_LINE")])
