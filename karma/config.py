@@ -41,6 +41,8 @@ class EncoderConfig(Config):
         history_length: the newest events of a history that the encoder reads.
         event_types: names in the order of their numbers.
         use_lm, use_pool: the two paths to the interest vector; at least one.
+        use_own_items: beside the pool, how often each item was taken, and steps that bring the vector near those items again;
+            for shops where the same item is taken again.
         use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
         kernel_exponents: the pooling path's recency kernels start at rank^-exponent, one kernel each.
         visual_components: principal components of the frozen image features that the tower reads.
@@ -52,6 +54,7 @@ class EncoderConfig(Config):
     event_types: tuple[str, ...] = names.EVENT_TYPES
     use_lm: bool = True
     use_pool: bool = True
+    use_own_items: bool = False
     use_collaborative: bool = True
     use_text: bool = True
     use_visual: bool = True
@@ -63,6 +66,8 @@ class EncoderConfig(Config):
     def _something_is_read(self) -> Self:
         if not (self.use_lm or self.use_pool):
             raise ValueError("both paths to the interest vector are off: set use_lm or use_pool")
+        if self.use_own_items and not (self.use_pool and self.use_collaborative):
+            raise ValueError("use_own_items needs the pooling path and the collaborative part: set use_pool and use_collaborative")
         if not (self.use_collaborative or self.use_text or self.use_visual):
             raise ValueError("all parts of the item vector are off: set use_collaborative, use_text or use_visual")
         return self
@@ -114,6 +119,8 @@ class TrainingConfig(Config):
 
     Attributes:
         ties: "strict": a target is strictly later than the events that predict it; "in_order": ties count in their order.
+        targets: "next": one item a position; "basket": all items of the next time stamp in equal shares, predicted at the end of a
+            basket alone (positions inside it would train completion of the basket, which is another task).
         held_out_users: share of users whose last target is held out to choose the best checkpoint.
         windows, positions: histories a step, and positions with an action loss in each.
         shown_queries: share of the windows whose target was taken with a query (in the target's own row) that end with that query,
@@ -137,6 +144,7 @@ class TrainingConfig(Config):
     softmax: SoftmaxConfig = SoftmaxConfig()
     protocol: Literal["time_split", "leave_last_out"] = "time_split"
     ties: Literal["strict", "in_order"] = "strict"
+    targets: Literal["next", "basket"] = "next"
     held_out_users: float = Field(default=0.5, gt=0, le=1)
     steps: int = 500
     windows: int = 32
@@ -162,6 +170,8 @@ class TrainingConfig(Config):
     def _objectives_have_what_they_train(self) -> Self:
         if self.objectives.generation and not self.encoder.use_lm:
             raise ValueError("objectives.generation trains the language model, but encoder.use_lm is false")
+        if self.targets == "basket" and self.ties != "strict":
+            raise ValueError('targets = "basket" needs ties = "strict": a basket is what shares one time stamp')
         return self
 
     @classmethod

@@ -120,7 +120,7 @@ def target_ranks(
     columns = _columns_of(targets, place)
     ranks = np.empty(len(users), np.int64)
     for block in _blocks(len(users), _USERS_AT_ONCE):
-        masked = _seen(histories[block], place) if mask_seen else None
+        masked = seen_items(histories[block], place) if mask_seen else None
         ranks[block] = rank_of_target(users[block] @ items.T, columns[block], masked)
     return ranks
 
@@ -183,7 +183,8 @@ def _columns_of(targets: Sequence[str], place: Mapping[str, int]) -> Longs:
     return np.array([place[target] for target in targets], np.int64)
 
 
-def _seen(histories: Sequence[History], place: Mapping[str, int]) -> npt.NDArray[np.bool_]:
+def seen_items(histories: Sequence[History], place: Mapping[str, int]) -> npt.NDArray[np.bool_]:
+    """True where a history holds the catalogue's item: bool [histories, items]."""
     seen = np.zeros((len(histories), len(place)), bool)
     for row, history in enumerate(histories):
         seen[row, [place[item] for item in history.item_ids if item is not None and item in place]] = True

@@ -51,4 +51,5 @@ class KarmaEncoder(nn.Module):
             query_tokens=pooled[index] * mask,
             query_vectors=self.tower.text_vector(pooled)[index] * mask,
             has_query=has_query,
+            anchors=self.tower.anchors() if self.config.use_own_items else None,
         )

@@ -118,16 +118,16 @@ class _Step:
         targets = torch.as_tensor(batch.targets).flatten()
         real = targets >= 0
         candidates = torch.as_tensor(batch.candidates)
-        columns = torch.searchsorted(candidates, targets[real])
+        target = torch.searchsorted(candidates, targets[real]) if batch.shares is None else torch.as_tensor(batch.shares)[real]
         masked = None if batch.masked is None else torch.as_tensor(batch.masked)[real]
         log_q = None
         if len(candidates) < len(learner.tensors.rows):
             log_q = sampling_log_q(
-                learner.popularity[candidates], batch_targets=int(real.sum()),
+                learner.popularity[candidates], batch_targets=int(real.sum() if batch.shares is None else (target > 0).sum()),
                 uniform=learner.config.softmax.uniform, corpus=len(learner.tensors.rows),
             )  # fmt: skip
         interests = self.interests.flatten(0, 1)[real]
-        return info_nce(interests, self._items[self._column[candidates]], columns, learner.temperature(), log_q=log_q, masked=masked)
+        return info_nce(interests, self._items[self._column[candidates]], target, learner.temperature(), log_q=log_q, masked=masked)
 
     def generation(self) -> Tensor:
         head, states = self._learner.decoders.lm_head, self._states
@@ -188,7 +188,7 @@ def appended(tokens: Tensor, lengths: Tensor, text: Tensor) -> Tensor:
     return room.scatter(1, places[..., None].expand(-1, -1, text.shape[-1]), text.to(room.dtype))
 
 
-def popularity_of(items: Ints, corpus: int) -> Tensor:
-    """Share of each item among the training targets: float32 [corpus]."""
-    counts = torch.bincount(torch.from_numpy(items), minlength=corpus).float()
-    return counts / counts.sum().clamp(min=1)
+def popularity_of(counts: Ints) -> Tensor:
+    """Share of each item among the training targets, from its uses as one: float32 [corpus]."""
+    uses = torch.from_numpy(counts).float()
+    return uses / uses.sum().clamp(min=1)

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from karma.objectives.action import Temperature
 from karma.precision import training_device, wants_bf16
 from karma.training.batches import BatchSampler
 from karma.training.data import TrainingData, TrainingDataError
-from karma.training.examples import NO_TARGET, Split, split
+from karma.training.examples import Split, split
 from karma.training.losses import Learner, popularity_of
 from karma.training.optimiser import optimiser_of, rate_at
 from karma.training.start import Start, start
@@ -43,7 +44,7 @@ class Best:
 
 @dataclass(kw_only=True)
 class Run:
-    """What learns, on which batches, judged how; ``log`` has a row a validation."""
+    """What learns, on which batches, judged how; ``log`` has a row a validation, after which ``observer`` is called."""
 
     config: TrainingConfig
     start: Start
@@ -52,13 +53,17 @@ class Run:
     validation: Validation
     optimiser: torch.optim.Optimizer
     log: list[dict[str, float]] = field(default_factory=list)
+    observer: Callable[[int, "Run"], None] | None = None
 
     @classmethod
     def of(cls, config: TrainingConfig, data: TrainingData, *, progress: bool) -> "Run":
         """Seed everything and build the run. Raises TrainingDataError where nothing can be learnt."""
         torch.manual_seed(config.seed)
         repeats = config.softmax.repeats
-        examples = split(data.histories, strict=config.ties == "strict", repeats=repeats, share=config.held_out_users, seed=config.seed)
+        examples = split(
+            data.histories, strict=config.ties == "strict", repeats=repeats, share=config.held_out_users, seed=config.seed,
+            baskets=config.targets == "basket",
+        )  # fmt: skip
         sampler = BatchSampler(data.histories, examples, config, len(data.catalogue))
         if not sampler.examples:
             raise TrainingDataError("no user has two item events at different times: there is nothing to learn the next item from")
@@ -132,6 +137,8 @@ class Run:
         found = self.validation.measure(self.learner.model)
         self.log.append({"step": step, **facts, **found})
         log.info("step %d: %s", step, {name: round(value, 4) for name, value in self.log[-1].items()})
+        if self.observer is not None:
+            self.observer(step, self)
         return Best(found, step, self.learner.state()) if found[CHOSEN_BY] > best.metrics[CHOSEN_BY] else best
 
     def _metrics(self, best: Best) -> dict[str, float]:
@@ -146,14 +153,13 @@ class Run:
 
 
 def _learner(config: TrainingConfig, data: TrainingData, examples: Split, made: Start, device: torch.device) -> Learner:
-    targets = data.histories.items[examples.targets[examples.targets != NO_TARGET]]
     components = made.tensors.components.shape[1] if data.catalogue.has_visual.any() else 0
     return Learner(
         model=made.model.to(device),
         decoders=Decoders(config.objectives, dim=config.encoder.dim, lm_head=made.lm_head, components=components).to(device),
         temperature=Temperature(config.softmax.temperature).to(device),
         tensors=made.tensors.to(device),
-        popularity=popularity_of(targets, len(data.catalogue)).to(device),
+        popularity=popularity_of(examples.target_counts(data.histories.items, len(data.catalogue))).to(device),
         config=config,
         generator=torch.Generator(device).manual_seed(config.seed),
     )

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from karma.config import TrainingConfig
 from karma.model.backbone import Backbone, small_llama
 from karma.model.encoder import KarmaEncoder
+from karma.model.own_items import whitening
 from karma.tokenizer import TokenBag, bag_of, begin_and_end, token_ids, train_tokenizer
 from karma.training.collaborative import collaborative_start, items_taken
 from karma.training.data import Catalogue, Ints, TrainingData
@@ -112,6 +113,8 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
             data.histories, split.trained, taken, dim=encoder.dim, noise=config.collaborative_noise, seed=config.seed
         )
         model.tower.collaborative.weight.data.copy_(torch.from_numpy(vectors))
+        if model.interest.own is not None:
+            model.interest.own.map.weight.data.copy_(whitening(torch.from_numpy(vectors)))
     return Start(
         model=model,
         tokenizer=tokenizer,

@@ -1,7 +1,7 @@
 """Training: from a folder of data to an artefact, once for the same data and configuration."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,10 @@ def _backbone_files(config: TrainingConfig) -> dict[str, str]:
     return {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
-def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None = None, progress: bool = True) -> Path:
+def train(
+    config: TrainingConfig, data: Path, out: Path, *, state: Path | None = None, progress: bool = True,
+    observer: Callable[[int, Run], None] | None = None,
+) -> Path:  # fmt: skip
     """Train an encoder, or find the one that the same data and configuration gave.
 
     Args:
@@ -47,6 +50,7 @@ def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None =
         out: the artefact is written to ``out/<version>/``.
         state: decoders, optimiser state and the log go to ``state/<version>/``; by default beside ``out``, in ``training/``.
         progress: show progress bars.
+        observer: called with the step and the run after each validation.
 
     Returns: the artefact's folder.
 
@@ -62,8 +66,9 @@ def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None =
     read = read_training_data(data, config.encoder.event_types)
     with _threads(config.threads):
         run = Run.of(config, read, progress=progress)
+        run.observer = observer
         metrics = run.fit(progress=progress)
-    export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, _provenance(version, config, read.meta, metrics))
+    export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, provenance(version, config, read.meta, metrics))
     save_state((state or Path(out).parent / "training") / version, run.learner, run.optimiser, run.log)
     log.info("%s: %s", folder, metrics)
     return folder
@@ -89,7 +94,8 @@ def _is_there(folder: Path) -> bool:
     return True
 
 
-def _provenance(version: str, config: TrainingConfig, meta: Meta, metrics: dict[str, float]) -> Provenance:
+def provenance(version: str, config: TrainingConfig, meta: Meta, metrics: dict[str, float]) -> Provenance:
+    """What the manifest says of where the weights come from."""
     reads_images = config.encoder.use_visual
     return Provenance(
         version=version,
