@@ -5,6 +5,7 @@ Shapes: n pairs (history, next item), m items, d dimensions.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from karma.evaluation.ranks import rank_of_target
 from karma.evaluation.ridge import Ridge
 from karma.evaluation.spectrum import spectrum
 from karma.evaluation.title_decoys import title_found, title_lsa
-from karma.evaluation.title_labels import Labels
+from karma.evaluation.title_labels import Labels, labels_of
 from karma.evaluation.uniformity import uniformity
 from karma.serving import ServingEncoder
 
@@ -24,8 +25,19 @@ Longs = npt.NDArray[np.int64]
 KINDS = ("warm", "cold", "new")
 SHARED_TOP = 200
 FEWEST_POSITIVES = 20
+UNIFORMITY_OF = 2000
 SEED = 0
 _PAIRS_AT_ONCE = 256
+
+
+class HeldPairs(Protocol):
+    """What ``karma.training.hidden`` holds out."""
+
+    catalogue: Catalogue
+    kinds: Longs
+    histories: Sequence[History]
+    targets: Sequence[str]
+    users: Longs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +48,7 @@ class Pairs:
         catalogue: all m items;  kinds: int64 [m], places in KINDS.
         histories: [n];  targets: int64 [n], places in the catalogue;  users: int64 [n], number of the user.
         mask_seen: items of the history are no candidates.
-        labels: what titles and categories say, by the name of the probe.
+        labels: what titles and categories say, by the name of the probe;  titles: [m, t] from ``title_lsa``.
     """
 
     catalogue: Catalogue
@@ -46,6 +58,17 @@ class Pairs:
     users: Longs
     mask_seen: bool
     labels: Mapping[str, Labels]
+    titles: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, held: HeldPairs, *, mask_seen: bool) -> "Pairs":
+        """The pairs of ``held``, with the labels that its catalogue allows."""
+        place = {item: row for row, item in enumerate(held.catalogue.item_ids)}
+        return cls(
+            catalogue=held.catalogue, kinds=held.kinds, histories=held.histories,
+            targets=np.array([place[item] for item in held.targets], np.int64), users=held.users, mask_seen=mask_seen,
+            labels=labels_of(held.catalogue), titles=title_lsa([title or "" for title in held.catalogue.titles], seed=SEED),
+        )  # fmt: skip
 
     @property
     def place(self) -> dict[str, int]:
@@ -94,22 +117,22 @@ def judge(encoder: ServingEncoder, pairs: Pairs) -> Judged:
 def _ranks(users: Vectors, items: Vectors, pairs: Pairs) -> tuple[Longs, Longs, float]:
     hidden = pairs.kinds > 0
     margins, own = [], []
-    for block, rows in _blocks(users, items, pairs):
+    for block in _blocks(users, items, pairs):
         other = pairs.kinds[None, :] != pairs.kinds[block.target][:, None]
         own.append(rank_of_target(block.scores, block.target, other if block.masked is None else other | block.masked))
         margins.append(cold_margins(block, hidden, SHARED_TOP).astype(np.float32))
     all_margins = np.concatenate(margins).astype(np.float64)
     offset = offset_of_share(all_margins, float(hidden.mean()))
-    equal = [ranks_with_offset(block, hidden, offset) for block, _ in _blocks(users, items, pairs)]
+    equal = [ranks_with_offset(block, hidden, offset) for block in _blocks(users, items, pairs)]
     return np.concatenate(own), np.concatenate(equal), float((all_margins < 0).mean())
 
 
-def _blocks(users: Vectors, items: Vectors, pairs: Pairs) -> Iterator[tuple[ScoreBlock, slice]]:
+def _blocks(users: Vectors, items: Vectors, pairs: Pairs) -> Iterator[ScoreBlock]:
     place = pairs.place
     for start in range(0, len(users), _PAIRS_AT_ONCE):
         rows = slice(start, start + _PAIRS_AT_ONCE)
         masked = seen_items(pairs.histories[rows], place) if pairs.mask_seen else None
-        yield ScoreBlock(scores=users[rows] @ items.T, target=pairs.targets[rows], masked=masked), rows
+        yield ScoreBlock(scores=users[rows] @ items.T, target=pairs.targets[rows], masked=masked)
 
 
 def _first_half(pairs: Pairs) -> npt.NDArray[np.bool_]:
@@ -120,9 +143,8 @@ def _first_half(pairs: Pairs) -> npt.NDArray[np.bool_]:
 
 def _titles(users: Vectors, pairs: Pairs) -> npt.NDArray[np.float64]:
     fitted = _first_half(pairs)
-    titles = title_lsa([title or "" for title in pairs.catalogue.titles], seed=SEED)
     told = np.full(len(users), np.nan)
-    told[~fitted] = title_found(users[fitted], pairs.targets[fitted], users[~fitted], pairs.targets[~fitted], titles, seed=SEED)
+    told[~fitted] = title_found(users[fitted], pairs.targets[fitted], users[~fitted], pairs.targets[~fitted], pairs.titles, seed=SEED)
     return told
 
 
@@ -158,5 +180,5 @@ def _shapes(users: Vectors, items: Vectors) -> dict[str, float]:
     for name, cloud in {"items": items, "interests": users}.items():
         shape = spectrum(cloud)
         told |= {f"effective_rank_{name}": shape.effective_rank, f"mean_cosine_{name}": shape.mean_cosine}
-        told[f"uniformity_{name}"] = uniformity(cloud[:: max(1, len(cloud) // 4000)])
+        told[f"uniformity_{name}"] = uniformity(cloud[:: max(1, len(cloud) // UNIFORMITY_OF)])
     return told

@@ -60,16 +60,17 @@ def title_found(
     """
     predicted = Ridge.fit(training, titles[training_items]).predict(held_out)
     rng = np.random.default_rng(seed)
+    same = np.unique(titles.round(9), axis=0, return_inverse=True)[1].ravel()  # items of one title have one number
     found = np.empty(len(held_out), bool)
     for row, item in enumerate(held_out_items):
-        candidates = np.concatenate([[item], _decoys(rng, titles, int(item), decoys)])
+        candidates = np.concatenate([[item], _decoys(rng, same, int(item), decoys)])
         found[row] = rank_of_target((titles[candidates] @ predicted[row])[None], np.zeros(1, np.int64))[0] == 1
     return found
 
 
-def _decoys(rng: np.random.Generator, titles: Floats, item: int, count: int) -> Longs:
-    """``count`` distinct items whose title is not that of ``item``."""
-    others = np.flatnonzero(np.abs(titles - titles[item]).max(axis=1) > 1e-9)
+def _decoys(rng: np.random.Generator, same: Longs, item: int, count: int) -> Longs:
+    """``count`` distinct items whose title is not that of ``item``; ``same`` int64 [m] numbers the titles."""
+    others = np.flatnonzero(same != same[item])
     if len(others) < count:
         raise ValueError(f"{count} decoys are needed, but only {len(others)} items have another title")
     return rng.choice(others, count, replace=False)

@@ -43,7 +43,8 @@ class HistoryBatch:
 class InterestEncoder(nn.Module):
     """``u = normalise(base + pool + W h)``: h is the language model's state, pool the recency path; either may be off.
 
-    Where items are taken again, ``own`` adds a term and some steps (``karma.model.own_items``). Beside a pooling path W starts at zero: a residual of ordinary random size would destroy the pool's start.
+    Where items are taken again, ``own`` adds a term and some steps (``karma.model.own_items``).
+    Beside a pooling path W starts at zero: a residual of ordinary random size would destroy the pool's start.
     Source: KARMA (arXiv 2603.22779), interest state after the last event; the pooling path is this project's deviation.
     """
 

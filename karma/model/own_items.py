@@ -3,6 +3,8 @@
 Shapes: b histories, t events, p positions read out, d dimensions, a anchors.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,8 +12,10 @@ from torch import Tensor, nn
 SAME_ITEM = 1 - 1e-5
 """Cosine from which two events have one item. Events carry vectors, not ids; what has one vector cannot be told apart further on."""
 
-STEPS = 2
+STEPS = 3
 KERNEL_EXPONENT = 0.3
+RATE, SCALE = 1.0, 14.0
+"""Where eta and s start. On untrained vectors of a shop (2,827 targets) twice the scale, or three times the rate, finds fewer own items."""
 RIDGE = 0.1
 
 
@@ -46,9 +50,9 @@ class OwnItems(nn.Module):
         self.kernel = nn.Parameter(torch.arange(1, length + 1, dtype=torch.float32) ** -KERNEL_EXPONENT)
         self.map = nn.Linear(dim, dim, bias=False)
         nn.init.eye_(self.map.weight)
-        self.gate = nn.Parameter(torch.ones(dim))
-        self.rate = nn.Parameter(torch.tensor(1.0))
-        self.log_scale = nn.Parameter(torch.tensor(2.0))
+        self.gate = nn.Parameter(torch.full((dim,), 2.0))  # beside two kernels of the pool
+        self.rate = nn.Parameter(torch.tensor(RATE))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
     def weights(self, counts: Tensor, lag: Tensor) -> Tensor:
         """w, float32 [b, p, t], from ``times_taken`` and ``lags`` [b, p, t]; 0 where nothing counts."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from karma.artefact import artefact_digest, export_encoder, load_encoder
@@ -20,12 +21,11 @@ from karma.precision import training_device
 from karma.serving import ServingEncoder
 from karma.text import render_item
 from karma.training.data import read_meta
-from karma.training.hidden import Hidden
 from karma.training.run import Run
 from karma.training.start import Texts, texts_of
 from karma.training.trainer import provenance, train, version_of
 
-Ranks = Mapping[str, np.typing.NDArray[Any]]
+Ranks = Mapping[str, npt.NDArray[Any]]
 _TEXTS_AT_ONCE = 256
 
 
@@ -53,8 +53,8 @@ def run_arm(config: TrainingConfig, data: Path, held_out: HeldOut, out: Path) ->
     return _once(config, data, out, list(held_out.targets), judged)
 
 
-def run_hidden(config: TrainingConfig, hidden: Hidden, pairs: Pairs, out: Path) -> Mapping[str, Any]:
-    """Train ``config`` without the hidden items and judge it on ``pairs`` after each validation: ``curve`` has a row for each.
+def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path) -> Mapping[str, Any]:
+    """Train ``config`` on ``data``, without the hidden items, and judge it on ``pairs`` after each validation, a row of ``curve`` each.
 
     Writes and skips as ``run_arm`` does; the ranks are those of the checkpoint that validation chose.
     """
@@ -63,7 +63,7 @@ def run_hidden(config: TrainingConfig, hidden: Hidden, pairs: Pairs, out: Path) 
 
     def observe(step: int, run: Run) -> None:
         folder = work / "steps" / str(step)
-        made = provenance(config.name, config, read_meta(hidden.data), {})
+        made = provenance(config.name, config, read_meta(data), {})
         export_encoder(folder, run.learner.model, run.start.tokenizer, run.start.item_ids, made)
         figures = judge(_loaded(folder), pairs).figures
         shutil.rmtree(folder)
@@ -71,14 +71,17 @@ def run_hidden(config: TrainingConfig, hidden: Hidden, pairs: Pairs, out: Path) 
 
     def judged(encoder: ServingEncoder) -> tuple[dict[str, Any], Ranks]:
         found = judge(encoder, pairs)
-        ranks = {"own_kind": found.own_kind, "equal_share": found.equal_share, "title_found": found.title_found}
-        return {**found.figures, "n": len(pairs.targets), "curve": curve}, ranks
+        ranks = {
+            "own_kind": found.own_kind, "equal_share": found.equal_share, "title_found": found.title_found,
+            "kind": pairs.kinds[pairs.targets], "user": pairs.users,
+        }  # fmt: skip
+        return {**found.figures, "title_nats": _at_best(curve, encoder), "n": len(pairs.targets), "curve": curve}, ranks
 
-    return _once(config, hidden.data, out, list(hidden.targets), judged, observe)
+    return _once(config, data, out, pairs.targets.tolist(), judged, observe)
 
 
 def _once(
-    config: TrainingConfig, data: Path, out: Path, targets: list[str],
+    config: TrainingConfig, data: Path, out: Path, targets: list[Any],
     judged: Callable[[ServingEncoder], tuple[dict[str, Any], Ranks]], observer: Callable[[int, Run], None] | None = None,
 ) -> Mapping[str, Any]:  # fmt: skip
     figures, made_of = out / f"{config.name}.json", value_digest(version_of(config, read_meta(data)), targets)
@@ -97,6 +100,12 @@ def _once(
     os.replace(draft, figures)
     shutil.rmtree(work)
     return facts
+
+
+def _at_best(curve: list[dict[str, float]], encoder: ServingEncoder) -> float:
+    """Nats of the checkpoint that validation chose; NaN where it is the untrained one."""
+    best = encoder.manifest.metrics["step"]
+    return next((row["title_nats"] for row in curve if row["step"] == best), float("nan"))
 
 
 def _loaded(folder: Path) -> ServingEncoder:
