@@ -108,6 +108,8 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
     backbone = Backbone(_body_of(language_model), keep_layers=encoder.use_lm)
     model = KarmaEncoder(encoder, backbone, features=catalogue.features.shape[1], rows=len(taken))
     _set_visual_basis(model, catalogue)
+    with torch.no_grad():
+        model.tower.whiten_text(backbone.pool(texts.bag(torch.arange(len(catalogue)))))
     if model.tower.collaborative is not None:
         vectors = collaborative_start(
             data.histories, split.trained, taken, dim=encoder.dim, noise=config.collaborative_noise, seed=config.seed
