@@ -17,7 +17,7 @@ from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER
 _NAME = re.compile(rf".*-(?P<path>{'|'.join(map(re.escape, PATHS_IN_ORDER))})-(?P<arm>{'|'.join(ARMS_IN_ORDER)})-(?P<seed>\d+)$")
 _CUTOFFS = (10, 50, 200)
 _HIDDEN = (
-    *(f"{kind}_HR@200" for kind in KINDS), *(f"{kind}_equal_HR@200" for kind in KINDS), "title_of_101", "category_items", "word_items",
+    *(f"{kind}_HR@200" for kind in KINDS), *(f"{kind}_equal_HR@200" for kind in KINDS), "title_found", "category_items", "word_items",
     "year_items", "category_interests", "effective_rank_interests", "title_nats",
 )  # fmt: skip
 
@@ -54,7 +54,7 @@ def _hits(figures: Mapping[str, Any], left: Mapping[str, npt.NDArray[Any]]) -> H
         for column, ranks in ((f"{name}_HR@200", left["own_kind"]), (f"{name}_equal_HR@200", left["equal_share"])):
             told[column] = _by_user((ranks[of_kind] <= 200).astype(float), left["user"][of_kind])
     known = ~np.isnan(left["title_found"])
-    return {**told, "title_of_101": _by_user(left["title_found"][known], left["user"][known])}
+    return {**told, "title_found": _by_user(left["title_found"][known], left["user"][known])}
 
 
 def _by_user(values: npt.NDArray[np.float64], users: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

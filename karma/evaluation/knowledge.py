@@ -23,7 +23,7 @@ from karma.serving import ServingEncoder
 
 Longs = npt.NDArray[np.int64]
 KINDS = ("warm", "cold", "new")
-SHARED_TOP = 200
+SHARED_TOP, DECOYS = 200, 100
 FEWEST_POSITIVES = 20
 UNIFORMITY_OF = 2000
 SEED = 0
@@ -60,6 +60,16 @@ class Pairs:
     labels: Mapping[str, Labels]
     titles: npt.NDArray[np.float64]
 
+    @property
+    def top(self) -> int:
+        """Length of the list in which hidden items get their share: SHARED_TOP, or a fifth of a small catalogue."""
+        return min(SHARED_TOP, len(self.kinds) // 5)
+
+    @property
+    def decoys(self) -> int:
+        """Titles that a target's is told from: DECOYS, or half of a small catalogue."""
+        return min(DECOYS, len(self.kinds) // 2)
+
     @classmethod
     def of(cls, held: HeldPairs, *, mask_seen: bool) -> "Pairs":
         """The pairs of ``held``, with the labels that its catalogue allows."""
@@ -83,8 +93,8 @@ class Judged:
         figures: by name; see ``judge``.
         own_kind: int64 [n], rank of the target among the items of its own kind.
         equal_share: int64 [n], rank among all items, with one offset for all hidden items that gives them their share of the catalogue
-            in the top SHARED_TOP.
-        title_found: float [n], 1 where the target's title was the first of 101; NaN where the probe was fitted on the pair.
+            in the top list.
+        title_found: float [n], 1 where the target's title was first among its decoys; NaN where the probe was fitted on the pair.
     """
 
     figures: Mapping[str, float]
@@ -95,15 +105,15 @@ class Judged:
 
 def judge(encoder: ServingEncoder, pairs: Pairs) -> Judged:
     """Figures: ``<kind>_HR@K`` among the kind's own items, ``<kind>_equal_HR@K`` at the equal share, ``hidden_share`` of the top
-    SHARED_TOP without an offset; ``<probe>_items`` and ``<probe>_interests`` (macro average precision; R^2 for numbers) of linear probes
+    list without an offset; ``<probe>_items`` and ``<probe>_interests`` (macro average precision; R^2 for numbers) of linear probes
     of the hidden items' vectors, fitted on the warm ones, and of what users took next, fitted on the other half of the users;
-    ``title_of_101``; ``effective_rank_..``, ``mean_cosine_..`` and ``uniformity_..`` of both clouds.
+    ``title_found``; ``effective_rank_..``, ``mean_cosine_..`` and ``uniformity_..`` of both clouds.
     """
     items = encode_catalogue(encoder, pairs.catalogue)
     users = encode_users(encoder, items, pairs.place, pairs.histories)
     own, equal, shown = _ranks(users, items, pairs)
     found = _titles(users, pairs)
-    figures = {"hidden_share": shown, "title_of_101": float(np.nanmean(found))}
+    figures = {"hidden_share": shown, "title_found": float(np.nanmean(found))}
     for kind, name in enumerate(KINDS):
         of_kind = pairs.kinds[pairs.targets] == kind
         for k in (10, 50, 200):
@@ -120,7 +130,7 @@ def _ranks(users: Vectors, items: Vectors, pairs: Pairs) -> tuple[Longs, Longs, 
     for block in _blocks(users, items, pairs):
         other = pairs.kinds[None, :] != pairs.kinds[block.target][:, None]
         own.append(rank_of_target(block.scores, block.target, other if block.masked is None else other | block.masked))
-        margins.append(cold_margins(block, hidden, SHARED_TOP).astype(np.float32))
+        margins.append(cold_margins(block, hidden, pairs.top).astype(np.float32))
     all_margins = np.concatenate(margins).astype(np.float64)
     offset = offset_of_share(all_margins, float(hidden.mean()))
     equal = [ranks_with_offset(block, hidden, offset) for block in _blocks(users, items, pairs)]
@@ -144,7 +154,9 @@ def _first_half(pairs: Pairs) -> npt.NDArray[np.bool_]:
 def _titles(users: Vectors, pairs: Pairs) -> npt.NDArray[np.float64]:
     fitted = _first_half(pairs)
     told = np.full(len(users), np.nan)
-    told[~fitted] = title_found(users[fitted], pairs.targets[fitted], users[~fitted], pairs.targets[~fitted], pairs.titles, seed=SEED)
+    told[~fitted] = title_found(
+        users[fitted], pairs.targets[fitted], users[~fitted], pairs.targets[~fitted], pairs.titles, seed=SEED, decoys=pairs.decoys
+    )
     return told
 
 
