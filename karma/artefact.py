@@ -107,7 +107,7 @@ def _manifest(folder: Path, model: KarmaEncoder, provenance: Provenance) -> Mani
         training_tables=provenance.training_tables,
         config={
             "encoder": encoder,
-            "shape": {"features": model.features, "rows": model.rows},
+            "shape": {"features": model.features, "rows": model.rows, "anchors": model.anchors},
             "training": provenance.training,
         },
     )
@@ -151,7 +151,7 @@ def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool
     shape = manifest.config["shape"]
     config = EncoderConfig.model_validate(manifest.config["encoder"])
     backbone = backbone_from(AutoConfig.from_pretrained(folder, local_files_only=True), keep_layers=config.use_lm)
-    model = KarmaEncoder(config, backbone, features=shape["features"], rows=shape["rows"])
+    model = KarmaEncoder(config, backbone, features=shape["features"], rows=shape["rows"], anchors=shape["anchors"])
     model.load_state_dict(load_file(folder / WEIGHTS))
     item_ids = json.loads((folder / ROWS).read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

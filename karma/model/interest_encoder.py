@@ -28,7 +28,7 @@ class HistoryBatch:
         query_tokens: float [b, t, w], pooled token embeddings of the event's query; zeros where it has none.
         query_vectors: float [b, t, d], the same query in the items' space.
         has_query: bool [b, t].
-        anchors: float [a, d], unit vectors of known items, where the encoder tells own items from others.
+        anchors: float [a, d], unit vectors of known items; None: those that the encoder keeps.
     """
 
     items: Tensor
@@ -48,11 +48,11 @@ class InterestEncoder(nn.Module):
     Source: KARMA (arXiv 2603.22779), interest state after the last event; the pooling path is this project's deviation.
     """
 
-    def __init__(self, config: EncoderConfig, width: int) -> None:
+    def __init__(self, config: EncoderConfig, width: int, anchors: int = 0) -> None:
         super().__init__()
         self.base = nn.Parameter(torch.randn(config.dim) * INITIAL_SPREAD / 10)  # never zero: an empty pool must have a direction
         self.pool = RecencyPool(config.dim, config.history_length, config.kernel_exponents) if config.use_pool else None
-        self.own = OwnItems(config.dim, config.history_length) if config.use_own_items else None
+        self.own = OwnItems(config.dim, config.history_length, anchors) if config.use_own_items else None
         self.residual: nn.Linear | None = None
         if config.use_lm:
             self.item_input = nn.Linear(config.dim, width, bias=False)
@@ -86,9 +86,9 @@ class InterestEncoder(nn.Module):
             read = states.gather(1, positions[:, :, None].expand(-1, -1, states.shape[-1]))
             total = total + self.residual(read)
         interests = F.normalize(total.float(), dim=-1)
-        if self.own is None or own is None or batch.anchors is None:
+        if self.own is None or own is None:
             return interests
-        return self.own.nearer(interests, batch.items, own, batch.anchors)
+        return self.own.nearer(interests, batch.items, own, self.own.anchors if batch.anchors is None else batch.anchors)
 
     def _own_weights(self, batch: HistoryBatch, positions: Tensor) -> Tensor | None:
         if self.own is None:

@@ -13,8 +13,6 @@ INITIAL_SPREAD = 0.02
 """Standard deviation of a fresh projection: content starts as a small correction of the collaborative part."""
 
 WHITENING_RIDGE = 1e-3
-ANCHORS = 8192
-"""Most items that own items are told from: each costs every history one dot product a step."""
 
 
 class ItemTower(nn.Module):
@@ -86,13 +84,6 @@ class ItemTower(nn.Module):
             known = rows >= 0 if keep is None else (rows >= 0) & keep
             total = total + self.collaborative(rows.clamp(min=0)) * known[:, None]
         return F.normalize(total.float(), dim=-1)
-
-    def anchors(self) -> Tensor:
-        """Collaborative parts of known items as unit rows [at most ANCHORS, d], evenly spread over the table."""
-        if self.collaborative is None:
-            raise RuntimeError("anchors are collaborative rows, but this tower has none")
-        table = self.collaborative.weight
-        return F.normalize(table[:: -(-len(table) // ANCHORS)], dim=-1)
 
     def text_vector(self, text: Tensor) -> Tensor:
         """Pooled texts [n, w] of queries in the items' space [n, d], unit length; zeros where the text or the text part is missing."""

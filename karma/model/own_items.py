@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MOST_ANCHORS = 8192
+"""Each costs every history one dot product a step."""
+
 SAME_ITEM = 1 - 1e-5
 """Cosine from which two events have one item. Events carry vectors, not ids; what has one vector cannot be told apart further on."""
 
@@ -41,18 +44,27 @@ class OwnItems(nn.Module):
     log(1 + n) in all. The term is ``gate * normalise(A normalise(sum_s w_s e_s))``; A starts as a whitening of the item vectors
     (``whitening``), without which the mean finds few of its own items again. A step is
     ``u <- normalise(u + eta (sum_s q_s e_s - sum_j softmax(s <u, a_j>) a_j))`` with q = w / sum w: gradient ascent on the mean
-    log-probability of the own items under a softmax over the anchors a_j. k (starts at rank^-KERNEL_EXPONENT), A, gate, eta and s are
+    log-probability of the own items under a softmax over the anchors a_j, the vectors of known items: in training those of the step, when
+    served the ones that training left behind (``keep``). k (starts at rank^-KERNEL_EXPONENT), A, gate, eta and s are
     learnt.
     """
 
-    def __init__(self, dim: int, length: int) -> None:
+    anchors: Tensor
+
+    def __init__(self, dim: int, length: int, anchors: int) -> None:
         super().__init__()
+        self.register_buffer("anchors", torch.zeros(anchors, dim))
         self.kernel = nn.Parameter(torch.arange(1, length + 1, dtype=torch.float32) ** -KERNEL_EXPONENT)
         self.map = nn.Linear(dim, dim, bias=False)
         nn.init.eye_(self.map.weight)
         self.gate = nn.Parameter(torch.full((dim,), 2.0))  # beside two kernels of the pool
         self.rate = nn.Parameter(torch.tensor(RATE))
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
+
+    @torch.no_grad()
+    def keep(self, items: Tensor) -> None:
+        """Leave the vectors [n, d] of known items behind as anchors, evenly chosen where they are more than there is room for."""
+        self.anchors.copy_(evenly(items, len(self.anchors)))
 
     def weights(self, counts: Tensor, lag: Tensor) -> Tensor:
         """w, float32 [b, p, t], from ``times_taken`` and ``lags`` [b, p, t]; 0 where nothing counts."""
@@ -79,6 +91,10 @@ class OwnItems(nn.Module):
             interests = F.normalize(interests + self.rate * step * took, dim=-1)
         return interests
 
+
+def evenly(items: Tensor, most: int) -> Tensor:
+    """At most ``most`` of the rows, evenly spread."""
+    return items if len(items) <= most else items[torch.arange(most, device=items.device) * len(items) // most]
 
 
 def whitening(vectors: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from karma.config import TrainingConfig
 from karma.model.decoders import Decoders
 from karma.model.encoder import KarmaEncoder
 from karma.model.interest_encoder import HistoryBatch
+from karma.model.own_items import evenly
 from karma.objectives.action import Temperature, info_nce, sampling_log_q
 from karma.objectives.generation import generation_loss
 from karma.objectives.reconstruction import reconstruction_loss
@@ -171,7 +172,8 @@ def history_batch(model: KarmaEncoder, tensors: CatalogueTensors, windows: Windo
     vectors = F.embedding(column[places.clamp(min=0)].clamp(min=0), items) * (places >= 0)[..., None]
     asked, index = queries_of(torch.as_tensor(windows.queries))
     kinds, event_types = torch.as_tensor(windows.kinds), torch.as_tensor(windows.event_types)
-    return model.histories(vectors, kinds, event_types, tensors.queries.bag(asked), index)
+    anchors = evenly(items, model.anchors) if model.anchors else None
+    return model.histories(vectors, kinds, event_types, tensors.queries.bag(asked), index, anchors)
 
 
 def queries_of(queries: Tensor) -> tuple[Tensor, Tensor]:

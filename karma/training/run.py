@@ -19,7 +19,7 @@ from karma.precision import training_device, wants_bf16
 from karma.training.batches import BatchSampler
 from karma.training.data import TrainingData, TrainingDataError
 from karma.training.examples import Split, split
-from karma.training.losses import Learner, popularity_of
+from karma.training.losses import Learner, item_vectors, popularity_of
 from karma.training.optimiser import optimiser_of, rate_at
 from karma.training.start import Start, start
 from karma.training.validation import Validation
@@ -86,10 +86,18 @@ class Run:
         """
         with self.learner.device if self.learner.device.type != "cpu" else nullcontext():  # tensors made in a step lie where the model is
             best = self._best(progress=progress)
-        self.learner.restore(best.weights)
+            self.learner.restore(best.weights)
+            self._keep_anchors()
         for part in self.learner.parts:
             part.to("cpu")
         return self._metrics(best)
+
+    @torch.no_grad()
+    def _keep_anchors(self) -> None:
+        learner = self.learner
+        if learner.model.interest.own is not None:
+            learner.model.eval()
+            learner.model.interest.own.keep(item_vectors(learner.model, learner.tensors, torch.arange(len(learner.tensors.rows))))
 
     def _best(self, *, progress: bool) -> Best:
         config, learner = self.config, self.learner

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from karma.config import TrainingConfig
 from karma.model.backbone import Backbone, small_llama
 from karma.model.encoder import KarmaEncoder
-from karma.model.own_items import whitening
+from karma.model.own_items import MOST_ANCHORS, whitening
 from karma.tokenizer import TokenBag, bag_of, begin_and_end, token_ids, train_tokenizer
 from karma.training.collaborative import collaborative_start, items_taken
 from karma.training.data import Catalogue, Ints, TrainingData
@@ -106,7 +106,8 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
         warm_up(language_model, texts, config.backbone.warm_up_steps, seed=config.seed, progress=progress)
     taken = items_taken(data.histories, split.trained) if encoder.use_collaborative else np.zeros(0, np.int64)
     backbone = Backbone(_body_of(language_model), keep_layers=encoder.use_lm)
-    model = KarmaEncoder(encoder, backbone, features=catalogue.features.shape[1], rows=len(taken))
+    anchors = min(len(catalogue), MOST_ANCHORS) if encoder.use_own_items else 0
+    model = KarmaEncoder(encoder, backbone, features=catalogue.features.shape[1], rows=len(taken), anchors=anchors)
     _set_visual_basis(model, catalogue)
     with torch.no_grad():
         model.tower.whiten_text(backbone.pool(texts.bag(torch.arange(len(catalogue)))))

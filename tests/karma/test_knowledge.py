@@ -52,7 +52,8 @@ def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: P
     config = tmp_path / "tiny.toml"
     config.write_text('name = "tiny"\nsteps = 4\nvalidate_every = 2\nwindows = 4\npositions = 2\n[softmax]\nrepeats = false\n'
                       "[encoder]\ndim = 16\nhistory_length = 8\nvisual_components = 4\n"
-                      "[backbone]\nhidden = 32\nlayers = 1\nheads = 2\nintermediate = 64\nvocabulary = 320\nwarm_up_steps = 2\n")  # fmt: skip
+                      "[backbone]\nhidden = 32\nlayers = 1\nheads = 2\nintermediate = 64\nvocabulary = 320\n"
+                      "warm_up_steps = 2\n")  # fmt: skip
     told = ["--data", str(planted.data), "--out", str(tmp_path / "out"), "--config", str(config), "--hidden", "--seeds", "0"]
     assert main([*told, "--paths", "lm", "--arms", "action", "text"]) == 0
     told_figures = json.loads((tmp_path / "out" / "tiny-lm-text-0.json").read_text())

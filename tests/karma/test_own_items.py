@@ -40,7 +40,7 @@ def test_counts_equal_a_loop_over_ids(items: list[list[int]]) -> None:
 
 def test_a_weight_is_the_kernel_times_log_of_the_count_over_the_count() -> None:
     vectors, present = batch_of([[2, 0, 2, NO_ITEM]])
-    own, positions = OwnItems(DIM, length=8), torch.tensor([[2]])
+    own, positions = OwnItems(DIM, length=8, anchors=0), torch.tensor([[2]])
     own.kernel.data = torch.tensor([1.0, 0.5, 0.25, 0, 0, 0, 0, 0])
     weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
     assert weights[0, 0].tolist() == pytest.approx([0.25 * math.log(3) / 2, 0.5 * math.log(2), math.log(3) / 2, 0.0])
@@ -48,7 +48,7 @@ def test_a_weight_is_the_kernel_times_log_of_the_count_over_the_count() -> None:
 
 def test_a_step_is_the_gradient_of_the_own_items_log_probability() -> None:
     vectors, present = batch_of([[0, 1, 1, 3]])
-    own, anchors, positions = OwnItems(DIM, length=8), catalogue_vectors(), torch.tensor([[3]])
+    own, anchors, positions = OwnItems(DIM, length=8, anchors=0), catalogue_vectors(), torch.tensor([[3]])
     weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions)).detach()
     start = torch.nn.functional.normalize(torch.randn(1, 1, DIM, generator=torch.Generator().manual_seed(1)), dim=-1)
     expected, scale, shares = start.clone(), own.log_scale.exp().item(), weights[0, 0] / weights.sum()
@@ -66,7 +66,7 @@ def test_the_steps_find_own_items_that_the_mean_does_not() -> None:
     generator = torch.Generator().manual_seed(5)
     anchors = torch.nn.functional.normalize(torch.randn(60, 16, generator=generator) + 1.0, dim=-1)
     vectors, present, positions = anchors[None, :10], torch.ones(1, 10, dtype=torch.bool), torch.tensor([[9]])
-    own = OwnItems(16, length=16)
+    own = OwnItems(16, length=16, anchors=0)
     weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
     mean = torch.nn.functional.normalize(weights @ vectors, dim=-1)
 
@@ -78,7 +78,7 @@ def test_the_steps_find_own_items_that_the_mean_does_not() -> None:
 
 def test_a_user_who_took_nothing_is_left_alone() -> None:
     vectors, present = batch_of([[NO_ITEM, NO_ITEM, NO_ITEM, NO_ITEM]])
-    own, positions = OwnItems(DIM, length=4), torch.tensor([[3]])
+    own, positions = OwnItems(DIM, length=4, anchors=0), torch.tensor([[3]])
     weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
     start = torch.nn.functional.normalize(torch.ones(1, 1, DIM), dim=-1)
     assert torch.equal(own.term(vectors, weights), torch.zeros(1, 1, DIM))
