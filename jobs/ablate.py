@@ -49,7 +49,7 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     """What the arguments change in every arm."""
     told: dict[str, Any] = {"protocol": "leave_last_out", "steps": args.steps, "rate_backbone": args.rate_backbone}
     if args.backbone is not None:
-        told["backbone"] = {**base.backbone.model_dump(), "source": args.backbone}
+        told["backbone"] = {**base.backbone.model_dump(), "source": args.backbone, "warm_up_steps": None}
     return {**{name: value for name, value in told.items() if value is not None}, "max_seconds": None}
 
 

@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from karma.config import EncoderConfig
 from karma.manifest import MANIFEST, ArtefactError, Manifest, artefact_digest, file_digest, read_manifest, space_id_of
+from karma.model.adapters import merged_weights
 from karma.model.backbone import backbone_from
 from karma.model.encoder import KarmaEncoder
 from karma.model_card import model_card
@@ -77,7 +78,7 @@ def export_encoder(
 
 
 def _write_parts(folder: Path, model: KarmaEncoder, tokenizer: PreTrainedTokenizerBase, item_ids: Sequence[str]) -> None:
-    weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach().clone().contiguous() for name, tensor in merged_weights(model).items()}
     stray = [name for name in weights if not name.startswith(SERVED_PREFIXES) or "lm_head" in name]
     if stray:
         raise ArtefactError(f"only {', '.join(SERVED_PREFIXES)} are served, not {', '.join(stray)}")
