@@ -51,6 +51,7 @@ class BackboneConfig(Config):
         vocabulary: most tokens that the tokenizer made from the catalogue may have.
         warm_up_steps: next-token steps on the catalogue's texts before training, with all weights learning whatever ``tuning`` says;
             None: 200 for a model made here, none for a pretrained one.
+        warm_up_rate: its highest learning rate. The default suits a model made here or cut to a few layers; it would undo a whole one.
     """
 
     source: str | None = None
@@ -64,6 +65,7 @@ class BackboneConfig(Config):
     intermediate: int = 384
     vocabulary: int = 4096
     warm_up_steps: NonNegativeInt | None = None
+    warm_up_rate: float = Field(default=3e-3, gt=0)
 
     @model_validator(mode="after")
     def _kept_layers_are_of_a_pretrained_model(self) -> Self:

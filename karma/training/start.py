@@ -69,7 +69,7 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
     if config.backbone.source is not None:
         texts = replace(texts, head_rows=trim_head(language_model, texts.written_tokens()))
     if steps := config.backbone.warms_up_for:
-        warm_up(language_model, texts, steps, seed=config.seed, progress=progress)
+        warm_up(language_model, texts, steps, rate=config.backbone.warm_up_rate, seed=config.seed, progress=progress)
     taken = items_taken(data.histories, split.trained) if encoder.use_collaborative else np.zeros(0, np.int64)
     backbone = Backbone(body_of(language_model), keep_layers=encoder.use_lm)
     tune(backbone, config.backbone)

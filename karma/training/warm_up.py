@@ -11,17 +11,17 @@ from karma.training.texts import Texts
 
 log = logging.getLogger("karma.training")
 
-WARM_UP_BATCH, WARM_UP_RATE = 64, 3e-3
+WARM_UP_BATCH = 64
 
 
-def warm_up(language_model: PreTrainedModel, texts: Texts, steps: int, *, seed: int, progress: bool) -> float:
+def warm_up(language_model: PreTrainedModel, texts: Texts, steps: int, *, rate: float, seed: int, progress: bool) -> float:
     """Next-token training on the catalogue's texts, so that token embeddings mean something from the first step.
 
     Returns: the last step's loss, nats a token.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(language_model.parameters(), lr=WARM_UP_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, WARM_UP_RATE, total_steps=steps)
+    optimiser = torch.optim.AdamW(language_model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     loss = torch.tensor(0.0)
     for _ in tqdm(range(steps), desc="reading the catalogue", disable=not progress):
         read, write, real = texts.written(torch.randint(len(texts.lengths), (WARM_UP_BATCH,), generator=generator))
