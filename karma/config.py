@@ -13,11 +13,30 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class BackboneError(Exception):
-    """Raised when ``BackboneConfig`` names a model that cannot be the backbone: the message says what was expected, got, and a way out."""
+class PretrainedModelError(Exception):
+    """Raised when a configuration names a pretrained model that cannot be used: the message says what was expected, got, and a way out."""
 
     def __init__(self, message: str, *, expected: object, got: object, hint: str) -> None:
         super().__init__(f"{message} (expected: {expected}; got: {got}) Hint: {hint}")
+
+
+class SourceConfig(Config):
+    """Where a pretrained model comes from.
+
+    Attributes:
+        source: folder or hub id of a transformers model with its tokenizer; None: there is none.
+        revision: commit or tag of a hub id; name one, or a run depends on what the hub serves that day.
+    """
+
+    source: str | None = None
+    revision: str | None = None
+
+
+class TextEncoderConfig(SourceConfig):
+    """A frozen text encoder (any ``AutoModel``) whose sentence vectors the tower reads in the place of the backbone's token embeddings.
+
+    It reads item texts and queries, in training and when served; the artefact holds it whole. The backbone still writes texts.
+    """
 
 
 class LowRankConfig(Config):
@@ -36,12 +55,11 @@ class LowRankConfig(Config):
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
 
 
-class BackboneConfig(Config):
+class BackboneConfig(SourceConfig):
     """The causal language model that reads a history, and whose token embeddings read item texts and queries.
 
     Attributes:
-        source: hub id or folder of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
-        revision: commit or tag of a hub id; name one, or a run depends on what the hub serves that day.
+        source: folder or hub id of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
         keep_layers: numbers, from 0, of the layers of ``source`` that are kept; None keeps all. Spread them evenly, the first two and
             the last among them: a model cut after its first layers predicts worse than chance.
         tuning: what of the model learns: "full", all of it; "lora", adapters beside its layers' matrices, merged into them when it is
@@ -54,8 +72,6 @@ class BackboneConfig(Config):
         warm_up_rate: its highest learning rate. The default suits a model made here or cut to a few layers; it would undo a whole one.
     """
 
-    source: str | None = None
-    revision: str | None = None
     keep_layers: tuple[NonNegativeInt, ...] | None = None
     tuning: Literal["full", "lora", "frozen"] = "full"
     lora: LowRankConfig = LowRankConfig()
@@ -184,6 +200,7 @@ class TrainingConfig(Config):
     seed: int = 0
     encoder: EncoderConfig = EncoderConfig()
     backbone: BackboneConfig = BackboneConfig()
+    text_encoder: TextEncoderConfig = TextEncoderConfig()
     objectives: ObjectiveConfig = ObjectiveConfig()
     softmax: SoftmaxConfig = SoftmaxConfig()
     protocol: Literal["time_split", "leave_last_out"] = "time_split"
@@ -215,6 +232,8 @@ class TrainingConfig(Config):
             raise ValueError("objectives.generation trains the language model, but encoder.use_lm is false")
         if self.backbone.tuning == "lora" and not self.encoder.use_lm:
             raise ValueError('backbone.tuning = "lora" adapts the language model\'s layers, but encoder.use_lm is false')
+        if self.text_encoder.source is not None and not self.encoder.use_text:
+            raise ValueError("text_encoder reads item texts, but encoder.use_text is false")
         return self
 
     @classmethod

@@ -6,14 +6,14 @@ Adapters exist in training alone: what is exported has them merged into the matr
 import torch
 from torch import Tensor, nn
 
-from karma.config import BackboneConfig, BackboneError, LowRankConfig
+from karma.config import BackboneConfig, LowRankConfig, PretrainedModelError
 from karma.model.backbone import Backbone
 
 _ADAPTER = "default"
 
 
 def tune(backbone: Backbone, config: BackboneConfig) -> None:
-    """Leave learning what ``config.tuning`` names. Raises BackboneError: no layer has a name among the adapters' target modules."""
+    """Leave learning what ``config.tuning`` names. Raises PretrainedModelError: no layer has a name among the adapters' target modules."""
     if config.tuning != "full":
         backbone.requires_grad_(False)
     if config.tuning == "lora":
@@ -31,7 +31,7 @@ def _add_adapters(backbone: Backbone, config: LowRankConfig) -> None:
         LoraModel(backbone.model, lora, _ADAPTER)  # changes the model in place
     except ValueError as error:
         layers = {name.rpartition(".")[2] for name, part in backbone.model.named_modules() if isinstance(part, nn.Linear)}
-        raise BackboneError(
+        raise PretrainedModelError(
             "no layer can be adapted",
             expected="lora.target_modules among " + ", ".join(sorted(layers)),
             got=targets,

@@ -158,7 +158,7 @@ class _Step:
 
 def item_vectors(model: KarmaEncoder, tensors: CatalogueTensors, places: Tensor, keep: Tensor | None = None) -> Tensor:
     """Unit vectors of the catalogue's items at ``places``: float32 [places, d]."""
-    return model.items(tensors.texts.bag(places), tensors.components[places], tensors.has_visual[places], tensors.rows[places], keep)
+    return model.items(tensors.texts.read(places), tensors.components[places], tensors.has_visual[places], tensors.rows[places], keep)
 
 
 def history_batch(model: KarmaEncoder, tensors: CatalogueTensors, windows: Windows, items: Tensor, column: Tensor) -> HistoryBatch:
@@ -171,7 +171,7 @@ def history_batch(model: KarmaEncoder, tensors: CatalogueTensors, windows: Windo
     vectors = F.embedding(column[places.clamp(min=0)].clamp(min=0), items) * (places >= 0)[..., None]
     asked, index = queries_of(torch.as_tensor(windows.queries))
     kinds, event_types = torch.as_tensor(windows.kinds), torch.as_tensor(windows.event_types)
-    return model.histories(vectors, kinds, event_types, tensors.queries.bag(asked), index)
+    return model.histories(vectors, kinds, event_types, tensors.queries.read(asked), index)
 
 
 def queries_of(queries: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,8 +18,8 @@ from karma.tokenizer import begin_and_end, train_tokenizer
 from karma.training.collaborative import collaborative_start, items_taken
 from karma.training.data import Catalogue, Ints, TrainingData
 from karma.training.examples import Split
-from karma.training.pretrained import body_of, head_of, load_pretrained, trim_head
-from karma.training.texts import Texts, texts_of
+from karma.training.pretrained import body_of, head_of, load_pretrained, load_text_encoder, trim_head
+from karma.training.texts import Texts, read_by, texts_of
 from karma.training.warm_up import warm_up
 
 
@@ -50,6 +50,7 @@ class Start:
     """An untrained encoder and what training it needs.
 
     Attributes:
+        tokenizer: of whatever reads texts, and so the one that is served.
         lm_head: float [v, w], where the head that writes texts starts: training's own, so that the served embeddings are not tied to it.
         item_ids: of the collaborative rows.
     """
@@ -73,7 +74,13 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
     taken = items_taken(data.histories, split.trained) if encoder.use_collaborative else np.zeros(0, np.int64)
     backbone = Backbone(body_of(language_model), keep_layers=encoder.use_lm)
     tune(backbone, config.backbone)
-    model = KarmaEncoder(encoder, backbone, features=catalogue.features.shape[1], rows=len(taken))
+    queries = texts_of(tokenizer, data.histories.query_texts, encoder.max_tokens)
+    text_encoder = None
+    if config.text_encoder.source is not None:
+        tokenizer, text_encoder = load_text_encoder(config.text_encoder, longest=encoder.max_tokens)
+        texts = read_by(text_encoder, tokenizer, texts, catalogue.texts, encoder.max_tokens)
+        queries = read_by(text_encoder, tokenizer, queries, data.histories.query_texts, encoder.max_tokens)
+    model = KarmaEncoder(encoder, backbone, features=catalogue.features.shape[1], rows=len(taken), text_encoder=text_encoder)
     _set_visual_basis(model, catalogue)
     if model.tower.collaborative is not None:
         vectors = collaborative_start(
@@ -86,7 +93,7 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
         lm_head=head_of(language_model).weight.detach().clone(),
         tensors=CatalogueTensors(
             texts=texts,
-            queries=texts_of(tokenizer, data.histories.query_texts, encoder.max_tokens),
+            queries=queries,
             components=model.tower.reduce(torch.from_numpy(catalogue.features)),
             has_visual=torch.from_numpy(catalogue.has_visual),
             rows=torch.from_numpy(_rows(taken, len(catalogue))),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from karma.model.text_encoder import TextEncoder
 from karma.tokenizer import TokenBag, bag_of, begin_and_end, token_ids
 
 
@@ -17,6 +18,7 @@ class Texts:
         tokens: int64 [texts, m], padded with 0;  lengths: int64 [texts].
         begin, end: ids of the tokens around a text that is written.
         head_rows: int64 [v], a token's row in the heads that write texts; None where that is its id.
+        vectors: float32 [texts, w] of a frozen text encoder; None where the texts are read by embeddings that learn.
     """
 
     tokens: Tensor
@@ -24,11 +26,17 @@ class Texts:
     begin: int
     end: int
     head_rows: Tensor | None = None
+    vectors: Tensor | None = None
 
     def to(self, device: torch.device) -> "Texts":
         """The same on ``device``."""
         rows = None if self.head_rows is None else self.head_rows.to(device)
-        return replace(self, tokens=self.tokens.to(device), lengths=self.lengths.to(device), head_rows=rows)
+        vectors = None if self.vectors is None else self.vectors.to(device)
+        return replace(self, tokens=self.tokens.to(device), lengths=self.lengths.to(device), head_rows=rows, vectors=vectors)
+
+    def read(self, places: Tensor) -> TokenBag | Tensor:
+        """The texts at ``places`` for ``KarmaEncoder.read``: their vectors, or else their tokens."""
+        return self.bag(places) if self.vectors is None else self.vectors[places]
 
     def bag(self, places: Tensor) -> TokenBag:
         """The texts at ``places`` as flat tokens."""
@@ -64,3 +72,8 @@ def texts_of(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: i
     tokens[torch.arange(tokens.shape[1]) < lengths[:, None]] = bag.ids
     begin, end = begin_and_end(tokenizer)
     return Texts(tokens=tokens, lengths=lengths, begin=begin, end=end)
+
+
+def read_by(encoder: TextEncoder, tokenizer: PreTrainedTokenizerBase, texts: Texts, rendered: list[str], max_tokens: int) -> Texts:
+    """``texts`` (of ``rendered``) with their vectors by a frozen text encoder: read once, since they never change."""
+    return replace(texts, vectors=encoder(bag_of(token_ids(tokenizer, rendered, max_tokens, special_tokens=True))))
