@@ -20,7 +20,6 @@ import tyro
 from jobs.ablation_table import ablation_table
 from jobs.held_out_figures import read_catalogue, read_histories
 from karma.config import TrainingConfig
-from karma.evaluation.knowledge import Pairs
 from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config
 from karma.training.hidden import hide
 from karma.training.study import HeldOut, run_arm, run_hidden
@@ -64,7 +63,7 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     own = {name: getattr(args, name) for name in ("steps", "rate_backbone", "validate_every", "patience")}
     told: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     if args.backbone is not None:
-        told["backbone"] = {**base.backbone.model_dump(), "source": args.backbone}
+        told["backbone"] = {**base.backbone.model_dump(), "source": args.backbone, "warm_up_steps": None}
     return {"protocol": "leave_last_out", **told, "max_seconds": None}
 
 
@@ -82,7 +81,7 @@ def runner(args: AblateArgs, base: TrainingConfig) -> Callable[[TrainingConfig],
     """A function that runs one configuration on what ``args`` name."""
     if args.hidden:
         hidden = hide(args.data, read_catalogue(args.data), args.out / HIDDEN, repeats=base.softmax.repeats)
-        pairs = Pairs.of(hidden, mask_seen=not base.softmax.repeats)
+        pairs = hidden.pairs(mask_seen=not base.softmax.repeats)
         return lambda config: run_hidden(config, hidden.data, pairs, args.out)
     judged = held_out(args)
     return lambda config: run_arm(config, args.data, judged, args.out)

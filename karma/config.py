@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from schemas import names
 
@@ -13,24 +13,91 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class BackboneConfig(Config):
-    """The causal language model that reads a history, and whose token embeddings read item texts and queries.
+class PretrainedModelError(Exception):
+    """Raised when a configuration names a pretrained model that cannot be used: the message says what was expected, got, and a way out."""
+
+    def __init__(self, message: str, *, expected: object, got: object, hint: str) -> None:
+        super().__init__(f"{message} (expected: {expected}; got: {got}) Hint: {hint}")
+
+
+class SourceConfig(Config):
+    """Where a pretrained model comes from.
 
     Attributes:
-        source: hub id or folder of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
+        source: folder or hub id of a transformers model with its tokenizer; None: there is none.
         revision: commit or tag of a hub id; name one, or a run depends on what the hub serves that day.
-        vocabulary: most tokens that the tokenizer made from the catalogue may have.
-        warm_up_steps: next-token steps on the catalogue's texts before training, for a model made here.
     """
 
     source: str | None = None
     revision: str | None = None
+
+
+class TextEncoderConfig(SourceConfig):
+    """A frozen text encoder (any ``AutoModel``) whose sentence vectors the tower reads in the place of the backbone's token embeddings.
+
+    It reads item texts and queries, in training and when served; the artefact holds it whole. The backbone still writes texts.
+    """
+
+
+class LowRankConfig(Config):
+    """Low-rank adapters: a matrix W becomes ``W + alpha / rank * B A``, of which B (from zero) and A alone learn.
+
+    Attributes:
+        dropout: share of A's inputs left out in training.
+        target_modules: names of the layers to adapt, or "all-linear".
+
+    Source: LoRA (Hu et al., ICLR 2022).
+    """
+
+    rank: int = Field(default=8, ge=1)
+    alpha: int = Field(default=16, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+
+
+class BackboneConfig(SourceConfig):
+    """The causal language model that reads a history, and whose token embeddings read item texts and queries.
+
+    Attributes:
+        source: folder or hub id of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
+        keep_layers: numbers, from 0, of the layers of ``source`` that are kept; None keeps all. Spread them evenly, the first two and
+            the last among them: a model cut after its first layers predicts worse than chance.
+        tuning: what of the model learns: "full", all of it; "lora", adapters beside its layers' matrices, merged into them when it is
+            exported; "frozen", nothing. Under the last two the token embeddings stay as they are as well, so that the tower reads
+            texts through fixed ones and a projection that learns.
+        lora: the adapters, where ``tuning`` asks for them.
+        vocabulary: most tokens that the tokenizer made from the catalogue may have.
+        warm_up_steps: next-token steps on the catalogue's texts before training, with all weights learning whatever ``tuning`` says;
+            None: 200 for a model made here, none for a pretrained one.
+        warm_up_rate: its highest learning rate. The default suits a model made here or cut to a few layers; it would undo a whole one.
+    """
+
+    keep_layers: tuple[NonNegativeInt, ...] | None = None
+    tuning: Literal["full", "lora", "frozen"] = "full"
+    lora: LowRankConfig = LowRankConfig()
     hidden: int = 128
     layers: int = 2
     heads: int = 4
     intermediate: int = 384
     vocabulary: int = 4096
-    warm_up_steps: int = 200
+    warm_up_steps: NonNegativeInt | None = None
+    warm_up_rate: float = Field(default=3e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _kept_layers_are_of_a_pretrained_model(self) -> Self:
+        if self.keep_layers is None:
+            return self
+        if self.source is None:
+            raise ValueError("keep_layers chooses among the layers of source, but source is not set: use layers")
+        if not self.keep_layers or list(self.keep_layers) != sorted(set(self.keep_layers)):
+            raise ValueError(f"keep_layers must ascend and name at least one layer, got {list(self.keep_layers)}")
+        return self
+
+    @property
+    def warms_up_for(self) -> int:
+        """Steps of the warm-up: ``warm_up_steps``, or its default."""
+        default = 200 if self.source is None else 0
+        return default if self.warm_up_steps is None else self.warm_up_steps
 
 
 class EncoderConfig(Config):
@@ -140,6 +207,7 @@ class TrainingConfig(Config):
     seed: int = 0
     encoder: EncoderConfig = EncoderConfig()
     backbone: BackboneConfig = BackboneConfig()
+    text_encoder: TextEncoderConfig = TextEncoderConfig()
     objectives: ObjectiveConfig = ObjectiveConfig()
     softmax: SoftmaxConfig = SoftmaxConfig()
     protocol: Literal["time_split", "leave_last_out"] = "time_split"
@@ -172,6 +240,10 @@ class TrainingConfig(Config):
             raise ValueError("objectives.generation trains the language model, but encoder.use_lm is false")
         if self.targets == "basket" and self.ties != "strict":
             raise ValueError('targets = "basket" needs ties = "strict": a basket is what shares one time stamp')
+        if self.backbone.tuning == "lora" and not self.encoder.use_lm:
+            raise ValueError('backbone.tuning = "lora" adapts the language model\'s layers, but encoder.use_lm is false')
+        if self.text_encoder.source is not None and not self.encoder.use_text:
+            raise ValueError("text_encoder reads item texts, but encoder.use_text is false")
         return self
 
     @classmethod

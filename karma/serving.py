@@ -136,7 +136,8 @@ class ServingEncoder:
         return torch.from_numpy(np.array(values, dtype)).to(self._device)
 
     def _bag(self, texts: Sequence[str]) -> TokenBag:
-        bag = bag_of(token_ids(self._tokenizer, texts, self.model.config.max_tokens))
+        special_tokens = self.model.text_encoder is not None
+        bag = bag_of(token_ids(self._tokenizer, texts, self.model.config.max_tokens, special_tokens=special_tokens))
         return TokenBag(bag.ids.to(self._device), bag.offsets.to(self._device))
 
 

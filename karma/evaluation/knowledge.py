@@ -5,7 +5,6 @@ Shapes: n pairs (history, next item), m items, d dimensions.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,16 +27,6 @@ FEWEST_POSITIVES = 20
 UNIFORMITY_OF = 2000
 SEED = 0
 _PAIRS_AT_ONCE = 256
-
-
-class HeldPairs(Protocol):
-    """What ``karma.training.hidden`` holds out."""
-
-    catalogue: Catalogue
-    kinds: Longs
-    histories: Sequence[History]
-    targets: Sequence[str]
-    users: Longs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +60,15 @@ class Pairs:
         return min(DECOYS, len(self.kinds) // 2)
 
     @classmethod
-    def of(cls, held: HeldPairs, *, mask_seen: bool) -> "Pairs":
-        """The pairs of ``held``, with the labels that its catalogue allows."""
-        place = {item: row for row, item in enumerate(held.catalogue.item_ids)}
+    def of(
+        cls, *, catalogue: Catalogue, kinds: Longs, histories: Sequence[History], targets: Sequence[str], users: Longs, mask_seen: bool
+    ) -> "Pairs":
+        """The pairs of target ids, with the labels that the catalogue allows."""
+        place = {item: row for row, item in enumerate(catalogue.item_ids)}
         return cls(
-            catalogue=held.catalogue, kinds=held.kinds, histories=held.histories,
-            targets=np.array([place[item] for item in held.targets], np.int64), users=held.users, mask_seen=mask_seen,
-            labels=labels_of(held.catalogue), titles=title_lsa([title or "" for title in held.catalogue.titles], seed=SEED),
+            catalogue=catalogue, kinds=kinds, histories=histories, targets=np.array([place[item] for item in targets], np.int64),
+            users=users, mask_seen=mask_seen, labels=labels_of(catalogue),
+            titles=title_lsa([title or "" for title in catalogue.titles], seed=SEED),
         )  # fmt: skip
 
     @property
@@ -162,7 +153,7 @@ def _titles(users: Vectors, pairs: Pairs) -> npt.NDArray[np.float64]:
 
 def _probes(users: Vectors, items: Vectors, pairs: Pairs) -> dict[str, float]:
     warm, fitted = pairs.kinds == 0, _first_half(pairs)
-    found = {}
+    found: dict[str, float | None] = {}
     for name, labels in pairs.labels.items():
         of_items, of_next = labels.values, labels.values[pairs.targets]
         rows = labels.known
@@ -188,7 +179,7 @@ def _read(x: Vectors, y: npt.NDArray[np.float64], x_new: Vectors, y_new: npt.NDA
 
 
 def _shapes(users: Vectors, items: Vectors) -> dict[str, float]:
-    told = {}
+    told: dict[str, float] = {}
     for name, cloud in {"items": items, "interests": users}.items():
         shape = spectrum(cloud)
         told |= {f"effective_rank_{name}": shape.effective_rank, f"mean_cosine_{name}": shape.mean_cosine}

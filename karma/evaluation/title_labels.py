@@ -33,7 +33,7 @@ def labels_of(catalogue: Catalogue) -> dict[str, Labels]:
     found = {"word": _words(titles)}
     names, hot = multi_hot(catalogue.categories)
     if names:
-        found["category"] = Labels(values=hot.astype(np.float64), known=hot.any(axis=1))
+        found["category"] = Labels(values=hot.astype(np.float64), known=np.asarray(hot.any(axis=1)))
     years = np.array([int(match.group(1)) if (match := _YEAR.search(title)) else 0 for title in titles], np.float64)
     if (years > 0).mean() > 0.5:
         found["year"] = Labels(values=years[:, None], known=years > 0, numeric=True)

@@ -25,7 +25,7 @@ class HistoryBatch:
         items: float [b, t, d], the item's vector; zeros where ``kinds`` is not ITEM.
         kinds: int64 [b, t], one of PADDING, ITEM, UNKNOWN_ITEM, QUERY_ONLY.
         event_types: int64 [b, t].
-        query_tokens: float [b, t, w], pooled token embeddings of the event's query; zeros where it has none.
+        query_tokens: float [b, t, width of texts], the event's query as the tower reads texts; zeros where it has none.
         query_vectors: float [b, t, d], the same query in the items' space.
         has_query: bool [b, t].
         anchors: float [a, d], unit vectors of known items; None: those that the encoder keeps.
@@ -48,7 +48,7 @@ class InterestEncoder(nn.Module):
     Source: KARMA (arXiv 2603.22779), interest state after the last event; the pooling path is this project's deviation.
     """
 
-    def __init__(self, config: EncoderConfig, width: int, anchors: int = 0) -> None:
+    def __init__(self, config: EncoderConfig, width: int, text_width: int, anchors: int = 0) -> None:
         super().__init__()
         self.base = nn.Parameter(torch.randn(config.dim) * INITIAL_SPREAD / 10)  # never zero: an empty pool must have a direction
         self.pool = RecencyPool(config.dim, config.history_length, config.kernel_exponents) if config.use_pool else None
@@ -56,7 +56,7 @@ class InterestEncoder(nn.Module):
         self.residual: nn.Linear | None = None
         if config.use_lm:
             self.item_input = nn.Linear(config.dim, width, bias=False)
-            self.query_input = nn.Linear(width, width, bias=False)
+            self.query_input = nn.Linear(text_width, width, bias=False)
             self.kinds = nn.Embedding(KINDS, width)
             self.event_types = nn.Embedding(len(config.event_types) + 1, width)
             self.residual = nn.Linear(width, config.dim, bias=False)

@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from karma.evaluation.evaluate import Catalogue, History
+from karma.evaluation.knowledge import Pairs
 from karma.manifest import value_digest
 
 WARM, COLD, NEW = 0, 1, 2
@@ -42,6 +43,13 @@ class Hidden:
     histories: Sequence[History]
     targets: Sequence[str]
     users: npt.NDArray[np.int64]
+
+    def pairs(self, *, mask_seen: bool) -> Pairs:
+        """What an encoder is judged on."""
+        return Pairs.of(
+            catalogue=self.catalogue, kinds=self.kinds, histories=self.histories, targets=self.targets, users=self.users,
+            mask_seen=mask_seen,
+        )  # fmt: skip
 
 
 def hide(data: Path, catalogue: Catalogue, out: Path, *, repeats: bool) -> Hidden:

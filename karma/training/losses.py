@@ -159,7 +159,7 @@ class _Step:
 
 def item_vectors(model: KarmaEncoder, tensors: CatalogueTensors, places: Tensor, keep: Tensor | None = None) -> Tensor:
     """Unit vectors of the catalogue's items at ``places``: float32 [places, d]."""
-    return model.items(tensors.texts.bag(places), tensors.components[places], tensors.has_visual[places], tensors.rows[places], keep)
+    return model.items(tensors.texts.read(places), tensors.components[places], tensors.has_visual[places], tensors.rows[places], keep)
 
 
 def history_batch(model: KarmaEncoder, tensors: CatalogueTensors, windows: Windows, items: Tensor, column: Tensor) -> HistoryBatch:
@@ -173,7 +173,7 @@ def history_batch(model: KarmaEncoder, tensors: CatalogueTensors, windows: Windo
     asked, index = queries_of(torch.as_tensor(windows.queries))
     kinds, event_types = torch.as_tensor(windows.kinds), torch.as_tensor(windows.event_types)
     anchors = evenly(items, model.anchors) if model.anchors else None
-    return model.histories(vectors, kinds, event_types, tensors.queries.bag(asked), index, anchors)
+    return model.histories(vectors, kinds, event_types, tensors.queries.read(asked), index, anchors)
 
 
 def queries_of(queries: Tensor) -> tuple[Tensor, Tensor]:

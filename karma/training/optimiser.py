@@ -25,7 +25,10 @@ def rate_at(step: int, warm_up: int, steps: int) -> float:
 
 
 def parameter_groups(learner: Learner) -> list[dict[str, object]]:
-    """One group a learning rate and decay: only matrices that map vectors decay, never tables, kernels, gates or norms."""
+    """One group a learning rate and decay: only matrices that map vectors decay, never tables, kernels, gates or norms.
+
+    What does not learn (a frozen backbone) is in none, and has no optimiser state.
+    """
     config = learner.config
     matrices = {id(module.weight) for part in learner.parts for module in part.modules() if isinstance(module, nn.Linear)}
     factors = {
@@ -40,7 +43,8 @@ def parameter_groups(learner: Learner) -> list[dict[str, object]]:
         for name, parameter in part.named_parameters():
             factor = next((value for prefix, value in factors.items() if part is learner.model and name.startswith(prefix)), 1.0)
             decay = config.weight_decay if id(parameter) in matrices else 0.0
-            groups.setdefault((factor, decay), []).append(parameter)
+            if parameter.requires_grad:
+                groups.setdefault((factor, decay), []).append(parameter)
     return [
         {"params": parameters, "lr": config.learning_rate * factor, "weight_decay": decay} for (factor, decay), parameters in groups.items()
     ]

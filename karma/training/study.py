@@ -22,7 +22,7 @@ from karma.serving import ServingEncoder
 from karma.text import render_item
 from karma.training.data import read_meta
 from karma.training.run import Run
-from karma.training.start import Texts, texts_of
+from karma.training.texts import texts_of
 from karma.training.trainer import provenance, train, version_of
 
 Ranks = Mapping[str, npt.NDArray[Any]]
@@ -93,7 +93,7 @@ def _once(
     shutil.rmtree(work, ignore_errors=True)  # of a run that was interrupted
     encoder = _loaded(train(config, data, work / "encoders", progress=False, observer=observer))
     told, ranks = judged(encoder)
-    np.savez_compressed(out / f"{config.name}.npz", **ranks)
+    np.savez_compressed(out / f"{config.name}.npz", allow_pickle=False, **ranks)
     draft = figures.with_suffix(".draft")
     facts = {"made_of": made_of, **told, "training": dict(encoder.manifest.metrics), "log": _log_of(work)}
     draft.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -125,7 +125,7 @@ def _log_of(work: Path) -> list[dict[str, float]]:
 
 
 def _hidden_titles(pairs: Pairs) -> list[str]:
-    rows = np.flatnonzero(pairs.kinds > 0)
+    rows = np.flatnonzero(pairs.kinds > 0).tolist()
     return [render_item(pairs.catalogue.titles[row], pairs.catalogue.categories[row]) for row in rows]
 
 
@@ -133,19 +133,23 @@ def _hidden_titles(pairs: Pairs) -> list[str]:
 def title_nats(run: Run, titles: Sequence[str]) -> float:
     """Nats a token of the language model on titles, by the head that generation trains, or else the one it started from; lower is better.
 
-    NaN where the encoder has no language model.
+    Tokens that the head cannot write (it is trimmed to the catalogue's) do not count. NaN where the encoder has no language model, or
+    another model than it reads the texts.
     """
-    model, head = run.learner.model, run.learner.decoders.lm_head
-    if model.backbone.model is None:
+    model, head, known = run.learner.model, run.learner.decoders.lm_head, run.learner.tensors.texts
+    if model.backbone.model is None or model.text_encoder is not None:
         return float("nan")
     weight = run.start.lm_head.to(run.learner.device) if head is None else head.weight
-    texts: Texts = texts_of(run.start.tokenizer, list(titles), run.config.encoder.max_tokens).to(run.learner.device)
+    texts = texts_of(run.start.tokenizer, list(titles), run.config.encoder.max_tokens).to(run.learner.device)
+    writable = torch.isin(torch.arange(model.backbone.embeddings.num_embeddings), known.written_tokens())
     model.eval()
     total = tokens = 0.0
     for places in torch.arange(len(titles)).split(_TEXTS_AT_ONCE):
         read, write, real = texts.written(places)
+        real &= writable[write] | (known.head_rows is None)
+        rows = write if known.head_rows is None else known.head_rows[write]
         states = model.backbone(model.backbone.embeddings(read))
-        nats = torch.nn.functional.cross_entropy((states[real] @ weight.T).float(), write[real], reduction="sum")
+        nats = torch.nn.functional.cross_entropy((states[real] @ weight.T).float(), rows[real], reduction="sum")
         total, tokens = total + nats.item(), tokens + int(real.sum())
     model.train()
     return total / max(1, tokens)

@@ -22,18 +22,19 @@ TRAINER_VERSION = "1"
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
-    """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the backbone's files, the code's versions, and where and
-    how precisely this machine computes."""
+    """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the files of pretrained models, the code's versions, and
+    where and how precisely this machine computes."""
     device = training_device()
     computes = (device.type, wants_bf16(config.precision, device))
     code = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION, computes)
-    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), _backbone_files(config), *code)
+    pretrained = [_source_files(source.source) for source in (config.backbone, config.text_encoder)]
+    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), pretrained, *code)
     return f"{config.name}-{digest[:12]}"
 
 
-def _backbone_files(config: TrainingConfig) -> dict[str, str]:
-    """sha256 of each file of a backbone that is a folder, so that its content counts and not only its path."""
-    folder = Path(config.backbone.source) if config.backbone.source else None
+def _source_files(source: str | None) -> dict[str, str]:
+    """sha256 of each file of a pretrained model that is a folder, so that its content counts and not only its path."""
+    folder = Path(source) if source else None
     if folder is None or not folder.is_dir():
         return {}
     return {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.is_file()}

@@ -17,8 +17,7 @@ from tests.karma.conftest import Planted
 
 @pytest.fixture(scope="module")
 def pairs(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Pairs:
-    held = hide(planted.data, read_catalogue(planted.data), tmp_path_factory.mktemp("hidden"), repeats=False)
-    return Pairs.of(held, mask_seen=True)
+    return hide(planted.data, read_catalogue(planted.data), tmp_path_factory.mktemp("hidden"), repeats=False).pairs(mask_seen=True)
 
 
 def test_a_target_is_ranked_among_its_own_kind(planted: Planted, pairs: Pairs) -> None:
