@@ -1,6 +1,7 @@
 """karma_training: every week a new encoder. It becomes active, so its space is produced daily; champion it becomes by a person's word.
 
-It is trained until the label window before its day, so that the labels of that window can be joined to its vectors at once.
+Where the evidence is against that, ``promote`` refuses. It is trained until the label window before its day, so that the labels of that
+window can be joined to its vectors at once.
 """
 
 from datetime import timedelta

@@ -55,16 +55,20 @@ def _run(context: Context, encoder: Encoder, window: LabelWindow) -> Outcome:
             "NO_TARGETS", "nobody took an item in the days after trained_until", table=names.EVENTS,
             expected=f"events from {window.since} on", got="none", hint="events of these days have to be ingested first",
         )  # fmt: skip
-    data = known_before(context, window, encoder)
+    data = known_before(context, window, vision_of(encoder))
     figures = held_out_figures(data, encoder.folder, encoder.digest, targets, mask_seen=False)
     figures["days_not_ingested"] = days_not_ingested(context, window)
     details = {"version": encoder.version, "figures": json.dumps(figures)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": int(figures["n"])}, details=details)
 
 
-def known_before(context: Context, window: LabelWindow, encoder: Encoder) -> Path:
-    """The training data folder of everything before the window, with the image features that ``encoder`` reads."""
-    vision = encoder.manifest.vision_spec or DEFAULT_VISION
+def vision_of(encoder: Encoder) -> str:
+    """The vision encoder whose features it reads; where it reads none, whichever."""
+    return encoder.manifest.vision_spec or DEFAULT_VISION
+
+
+def known_before(context: Context, window: LabelWindow, vision: str) -> Path:
+    """The training data folder of everything before the window."""
     return write_training_data(context, trained_until=window.since, vision=vision)[0]
 
 

@@ -58,7 +58,7 @@ def promote_stage(encoder: Encoder, terms: Terms, window_days: int) -> Stage:
 def _run(context: Context, question: Question, terms: Terms) -> Outcome:
     version = question.candidate.version
     facts = {"version": version, "champion_before": question.champion_version or "none", **usable_window(context, question.candidate)}
-    if question.is_settled:
+    if question.already_stands:
         return Outcome(status=names.UNCHANGED, output_digest=digest_of(version), details=facts)
     gathered = gather(context, question)
     evidence = Evidence.model_validate_json(gathered[EVIDENCE])

@@ -43,7 +43,7 @@ class Question:
         return self.champion["version"] if self.champion else None
 
     @property
-    def is_settled(self) -> bool:
+    def already_stands(self) -> bool:
         return self.champion_version == self.candidate.version
 
     def evidence_digest(self, context: Context) -> str:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Literal
 
 from jobs.encoders import Encoder
-from jobs.evaluate_encoder import days_not_ingested, known_before, targets_in
+from jobs.evaluate_encoder import days_not_ingested, known_before, targets_in, vision_of
 from jobs.held_out_figures import RankableTargets, Ranks, difference_of_hits, rankable_targets
 from jobs.promotion.evidence import Cloud, Comparison, Evidence, Interval, validation_clouds
 from jobs.stage import Context
@@ -21,18 +21,18 @@ def measure(context: Context, candidate: Encoder, champion: Encoder, window: Lab
         window: begins when both were trained; what lies before it is what both read, whatever they were trained on.
     """
     targets = targets_in(context, window)
-    read = rankable_targets(known_before(context, window, candidate), targets)
+    visions = {vision_of(candidate), vision_of(champion)}
+    read = {vision: rankable_targets(known_before(context, window, vision), targets) for vision in visions}
     asked = {"candidate": candidate.version, "champion": champion.version}
-    clouds = validation_clouds(candidate.manifest)
-    if not read.users:
+    clouds, own = validation_clouds(candidate.manifest), read[vision_of(candidate)]
+    if not own.users:
         return Evidence(**asked, clouds=clouds, not_compared=f"none of {len(targets)} targets since {window.since} can be ranked")
-    found = _evaluated(candidate, read)
-    others = _evaluated(champion, rankable_targets(known_before(context, window, champion), targets)).ranks
+    found, others = _evaluated(candidate, own), _evaluated(champion, read[vision_of(champion)])
     return Evidence(
         **asked,
         clouds=(*clouds, *_window_clouds(found)),
-        comparison=_comparison(found, others, window, days_not_ingested(context, window)),
-        decodability=_decodability(candidate, read, found),
+        comparison=_comparison(found, others.ranks, window, days_not_ingested(context, window)),
+        decodability=_decodability(candidate, own, found),
     )
 
 
