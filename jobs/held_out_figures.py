@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 
 from karma.artefact import load_encoder
 from karma.evaluation.baselines import HeldOut, baseline_ranks
-from karma.evaluation.bootstrap import paired_difference
+from karma.evaluation.bootstrap import PairedDifference, paired_difference
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, encode_users, evaluate_targets, target_ranks
 from karma.evaluation.ranks import CUTOFFS, hit_rate
 from karma.evaluation.slices import slices_of
@@ -49,7 +49,7 @@ def held_out_figures(
         ``slices``: by slice (``karma.evaluation.slices``) its ``n`` and by method HR@K;
         ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last.
     """
-    held_out = _targets(data, targets)
+    held_out = rankable_targets(data, targets)
     encoder = load_encoder(artefact, digest)
     found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.items, mask_seen)
     corpus, ranks = len(held_out.place), {ENCODER: found.ranks, **baseline_ranks(held_out.for_baselines(mask_seen))}
@@ -74,7 +74,7 @@ def _rates(ranks: Mapping[str, Ranks], corpus: int) -> dict[str, dict[str, float
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Targets:
+class RankableTargets:
     """Targets that can be ranked, one a user, beside what every method may read.
 
     Attributes:
@@ -97,15 +97,16 @@ class _Targets:
         return _held_out(self.catalogue, self.place, self.of_all, dict(zip(self.users, self.items, strict=True)), mask_seen=mask_seen)
 
 
-def _targets(data: Path, targets: Mapping[str, str]) -> _Targets:
+def rankable_targets(data: Path, targets: Mapping[str, str]) -> RankableTargets:
+    """Of ``targets`` (item by user) those whose item the catalogue of ``data`` holds, and whose user has an event there."""
     catalogue, histories = read_catalogue(data), read_histories(data)
     place = {item: row for row, item in enumerate(catalogue.item_ids)}
     users = [user for user, item in sorted(targets.items()) if item in place and user in histories]
     log.info("%d of %d targets are ranked among %d items", len(users), len(targets), len(place))
-    return _Targets(catalogue=catalogue, place=place, of_all=histories, users=users, items=[targets[user] for user in users])
+    return RankableTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=[targets[user] for user in users])
 
 
-def _other_ranks(held_out: _Targets, found: Evaluation) -> dict[str, Ranks]:
+def _other_ranks(held_out: RankableTargets, found: Evaluation) -> dict[str, Ranks]:
     """The ranks of all methods under the other policy."""
     mask_seen = not found.mask_seen
     items, users = found.item_vectors, found.interest_vectors
@@ -113,7 +114,7 @@ def _other_ranks(held_out: _Targets, found: Evaluation) -> dict[str, Ranks]:
     return {ENCODER: encoder, **baseline_ranks(held_out.for_baselines(mask_seen))}
 
 
-def _by_slice(held_out: _Targets, ranks: Mapping[str, Ranks], mask_seen: bool) -> dict[str, dict[str, Any]]:
+def _by_slice(held_out: RankableTargets, ranks: Mapping[str, Ranks], mask_seen: bool) -> dict[str, dict[str, Any]]:
     slices = slices_of(held_out.for_baselines(mask_seen), held_out.catalogue.has_visual)
     corpus = len(held_out.place)
     return {
@@ -122,7 +123,7 @@ def _by_slice(held_out: _Targets, ranks: Mapping[str, Ranks], mask_seen: bool) -
 
 
 def _query_figures(
-    held_out: _Targets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks], queries: Mapping[str, str]
+    held_out: RankableTargets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks], queries: Mapping[str, str]
 ) -> dict[str, Any]:
     """Of the targets that a query was typed for: all methods without it, and the encoder that reads it last."""
     rows = [row for row, user in enumerate(held_out.users) if user in queries]
@@ -140,11 +141,15 @@ def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:
     """By baseline: encoder minus baseline at HR@50 over the same users."""
 
     def against(name: str) -> dict[str, float]:
-        hits, others = ((ranks[method] <= JUDGED_AT).astype(float) for method in (ENCODER, name))
-        difference = paired_difference(hits, others, seed=BOOTSTRAP_SEED)
+        difference = difference_of_hits(ranks[ENCODER], ranks[name], JUDGED_AT)
         return {"mean": difference.mean, "low": difference.low, "high": difference.high}
 
     return {name: against(name) for name in JUDGED_AGAINST}
+
+
+def difference_of_hits(ranks: Ranks, others: Ranks, k: int) -> PairedDifference:
+    """HR@k of ``ranks`` minus that of ``others``, int64 [n] each, of the same two or more users."""
+    return paired_difference((ranks <= k).astype(float), (others <= k).astype(float), seed=BOOTSTRAP_SEED)
 
 
 def read_catalogue(data: Path) -> Catalogue:

@@ -53,6 +53,7 @@ class Provenance:
     vision_digest: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     training_tables: dict[str, int] = field(default_factory=dict)
+    data_fingerprint: str = ""
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -111,6 +112,7 @@ def _manifest(folder: Path, model: KarmaEncoder, provenance: Provenance) -> Mani
         metrics=provenance.metrics,
         protocol=provenance.protocol,
         training_tables=provenance.training_tables,
+        data_fingerprint=provenance.data_fingerprint,
         config={
             "encoder": encoder,
             "shape": {"features": model.features, "rows": model.rows, "anchors": model.anchors},

@@ -43,6 +43,19 @@ class Threshold:
         """The same rule with ``value`` as its only passing value: what only the run knows (a dimension, a row count)."""
         return replace(self, minimum=value, maximum=value)
 
+    def passes(self, value: float) -> bool:
+        """Whether ``value`` lies between the bounds, both inclusive; a NaN lies nowhere."""
+        return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
+
+    def in_words(self) -> str:
+        """``>= 5``, ``<= 0.9``, ``0.2 to 0.99999``, ``exactly 32``."""
+        low, high = (None if bound is None else f"{bound:.10g}" for bound in (self.minimum, self.maximum))
+        if low is not None and high is not None:
+            return f"exactly {low}" if low == high else f"{low} to {high}"
+        if low is None and high is None:
+            return "no bound"
+        return f">= {low}" if high is None else f"<= {high}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRules:
