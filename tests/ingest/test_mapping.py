@@ -25,7 +25,7 @@ def test_no_file_maps_every_column_to_itself() -> None:
 
 
 def test_what_ingest_makes_itself_cannot_be_given() -> None:
-    given = {name for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS) for name in source_columns(table)}
+    given = {name for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS, names.REQUESTS) for name in source_columns(table)}
     assert not {"ds", "content_hash", "image_sha256"} & given
 
 
