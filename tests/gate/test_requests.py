@@ -88,7 +88,7 @@ def test_every_bad_row_is_found_by_its_rule_and_named(spark: SparkSession, tmp_p
     ]
     verdict = check(spark, rows, tmp_path, [request(number) for number in range(17)])
     observed = {result.rule: result.observed for result in verdict.with_status(gate.FAILED)}
-    assert observed.pop("unit_norm").startswith("3 of 14 rows outside: r11 (2)")
+    assert observed.pop("unit_norm").startswith("3 of 15 rows outside: r11 (2), r12 (nan)")
     assert observed == {
         "missing_rows": "1: r16",
         "row_count": "18",

@@ -17,6 +17,7 @@ def test_the_example_says_what_its_comments_say() -> None:
     assert mapping.events["event_time"] == ColumnRule(column="ts", time="epoch_milliseconds")
     assert mapping.events["event_type"].values["buy"] == names.PURCHASE
     assert mapping.items["valid_from"].zone == "Europe/Paris"
+    assert mapping.requests["query"] == ColumnRule(column="search_phrase")
     assert (mapping.csv.delimiter, mapping.csv.multiline) == (";", True)
 
 
