@@ -92,7 +92,7 @@ def _input_digest(context: Context, ds: date, encoder: Encoder, policy: RequestP
 
 def _refuse_no_requests(context: Context, ds: date) -> None:
     """Raises InputMissingError where a source of the day's requests did not settle, or none ever came."""
-    came = [job for job in _SOURCES if context.ledger.state(job, ds)]
+    came = [job for job in _SOURCES if context.ledger.standing(job, ds)]
     for job in came:
         upstream.settled(context, job, ds)
     if not came:
