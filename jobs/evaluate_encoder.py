@@ -1,4 +1,4 @@
-"""evaluate-encoder: what users took first after an encoder's trained_until, foretold by it and by the baselines."""
+"""evaluate-encoder: what users took first after an encoder's trained_until, foretold by it and by the baselines; and its page."""
 
 import json
 import sys
@@ -12,13 +12,18 @@ from rich.console import Console
 from jobs import upstream
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.digests import digest_of
+from jobs.encoder_measures import Shown, measures_of
 from jobs.encoders import Encoder, encoder_of
 from jobs.errors import InputMissingError
-from jobs.held_out_figures import held_out_figures
+from jobs.held_out_figures import figures_of, judge
+from jobs.knowledge_measures import knowledge_of
+from jobs.report.encoder_facts import EncoderHeading
+from jobs.report.write_encoder import encoder_page, write_encoder_report
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.train_encoder import write_training_data
-from jobs.transforms.label_window import LabelWindow, first_taken
+from jobs.transforms.label_window import LabelWindow, first_taken, shown_to
 from jobs.visual_features import DEFAULT_VISION
+from karma.evaluation.decodability import STEPS
 from schemas import names
 
 CODE_VERSION = "4"
@@ -26,40 +31,63 @@ CODE_VERSION = "4"
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateEncoderArgs(RootArgs):
-    """HR@K of an encoder beside the baselines, on the first item of each user in the days after its trained_until."""
+    """An encoder beside the baselines, on the first item of each user in the days after its trained_until: figures and a page."""
 
     encoder: str
     """Encoder version."""
     window_days: int = names.DEFAULT_LABEL_WINDOW_DAYS
     """Days after trained_until that targets may lie in."""
+    probe_steps: int = STEPS
+    """Training steps of the decoder that tells decodability; 0 leaves that measure out."""
 
 
-def evaluate_stage(encoder: Encoder, window: LabelWindow) -> Stage:
+def evaluate_stage(encoder: Encoder, window: LabelWindow, probe_steps: int = STEPS) -> Stage:
     """The stage; its day is the last one of the window."""
 
     def input_digest(context: Context, ds: date) -> str:
-        events = sorted(upstream.outputs_until(context, names.INGEST_EVENTS_JOB, ds).items())
-        return digest_of(names.EVALUATE_JOB, CODE_VERSION, encoder.digest, window.days, events)
+        read = [sorted(upstream.outputs_until(context, job, ds).items()) for job in (names.INGEST_EVENTS_JOB, names.INGEST_IMPRESSIONS_JOB)]
+        return digest_of(names.EVALUATE_JOB, CODE_VERSION, encoder.digest, window.days, probe_steps, read)
 
     return Stage(
         job=names.EVALUATE_JOB, space_id=encoder.space_id, input_digest=input_digest,
-        run=lambda context, ds, attempt: _run(context, encoder, window),
+        run=lambda context, ds, attempt: _run(context, encoder, window, probe_steps),
     )  # fmt: skip
 
 
-def _run(context: Context, encoder: Encoder, window: LabelWindow) -> Outcome:
+def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: int) -> Outcome:
     """Items may be taken again, so none is masked."""
-    targets = targets_in(context, window)
+    taken = first_taken(context.tables.read(names.EVENTS), window).persist()
+    targets = {row["user_id"]: (row["item_id"], row["taken_at"]) for row in taken.toLocalIterator()}
     if not targets:
         raise InputMissingError(
             "NO_TARGETS", "nobody took an item in the days after trained_until", table=names.EVENTS,
             expected=f"events from {window.since} on", got="none", hint="events of these days have to be ingested first",
         )  # fmt: skip
     data = known_before(context, window, vision_of(encoder))
-    figures = held_out_figures(data, encoder.folder, encoder.digest, targets, mask_seen=False)
+    shown = shown_to(taken, context.tables.read(names.IMPRESSIONS), window).toPandas()
+    taken.unpersist()
+    judged = judge(data, encoder.folder, encoder.digest, {user: item for user, (item, _) in targets.items()}, mask_seen=False)
+    taken_at = {user: at for user, (_, at) in targets.items()}
+    knowledge, sinks = knowledge_of(judged, steps=probe_steps)
+    impressions = Shown(user_ids=list(shown.user_id), item_ids=list(shown.item_id), clicked=list(shown.clicked))
+    figures = {**figures_of(judged, {}), **measures_of(judged, data, taken_at, impressions), **knowledge}
     figures["days_not_ingested"] = days_not_ingested(context, window)
+    page = encoder_page(context.places.report, encoder.version)
+    heading = _heading(context, encoder, window, figures["days_not_ingested"])
+    write_encoder_report(page, heading, figures, judged, sinks, context.places.training / encoder.version)
     details = {"version": encoder.version, "figures": json.dumps(figures)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": int(figures["n"])}, details=details)
+
+
+def _heading(context: Context, encoder: Encoder, window: LabelWindow, not_ingested: list[str]) -> EncoderHeading:
+    return EncoderHeading(
+        version=encoder.version,
+        space_id=encoder.space_id,
+        trained_until=encoder.trained_until.strftime("%Y-%m-%d %H:%M UTC"),
+        window=f"the {window.days} days to {window.end:%Y-%m-%d}",
+        not_ingested=tuple(not_ingested),
+        ran_at=context.run_at.strftime("%Y-%m-%d %H:%M UTC"),
+    )
 
 
 def vision_of(encoder: Encoder) -> str:
@@ -91,9 +119,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         context = context_of(args, names.EVALUATE_JOB)
         encoder = encoder_of(context, args.encoder)
         window = LabelWindow(since=encoder.trained_until, days=args.window_days)
-        row = run_stage(context, evaluate_stage(encoder, window), window.last_day)
+        row = run_stage(context, evaluate_stage(encoder, window, args.probe_steps), window.last_day)
+        console = Console(width=160)
         for name, value in json.loads(row.details.get("figures", "{}")).items():
-            Console(width=160).print(f"{name:>12}: {value}", highlight=False)
+            console.print(f"{name:>12}: {value}", highlight=False)
+        if (page := encoder_page(context.places.report, encoder.version)).is_file():
+            console.print(f"{'report':>12}: {page}", soft_wrap=True, markup=False)
         return exit_code(row)
 
     return run_main(EvaluateEncoderArgs, body, argv, prog="karma evaluate-encoder")

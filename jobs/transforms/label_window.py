@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.errors import UsageError
@@ -34,11 +34,22 @@ class LabelWindow:
 
 
 def first_taken(events: DataFrame, window: LabelWindow) -> DataFrame:
-    """user_id, item_id: each user's first item event in the window, by (event_time, event_id), of those that had arrived by its last day.
+    """user_id, item_id, taken_at (microseconds since 1970 UTC): each user's first item event in the window, by (event_time, event_id), of
+    those that had arrived by its last day.
 
     An event that arrives later changes no figure: it is the same whenever it is measured.
     """
     arrived = events.where(F.col("ds") <= F.lit(window.last_day))
-    inside = (F.col("event_time") >= F.lit(window.since)) & (F.col("event_time") < F.lit(window.end)) & F.col("item_id").isNotNull()
-    first = F.min(F.struct("event_time", "event_id", "item_id")).getField("item_id")
-    return distinct_events(arrived).where(inside).groupBy("user_id").agg(first.alias("item_id"))
+    items = distinct_events(arrived).where(_inside("event_time", window) & F.col("item_id").isNotNull())
+    first = items.groupBy("user_id").agg(F.min(F.struct("event_time", "event_id", "item_id")).alias("first"))
+    return first.select("user_id", "first.item_id", F.unix_micros("first.event_time").alias("taken_at"))
+
+
+def shown_to(users: DataFrame, impressions: DataFrame, window: LabelWindow) -> DataFrame:
+    """user_id, item_id, clicked: the impressions of ``users`` in the window."""
+    of_window = impressions.where(_inside("impression_time", window))
+    return of_window.join(users.select("user_id"), "user_id", "left_semi").select("user_id", "item_id", "clicked")
+
+
+def _inside(time: str, window: LabelWindow) -> Column:
+    return (F.col(time) >= F.lit(window.since)) & (F.col(time) < F.lit(window.end))
