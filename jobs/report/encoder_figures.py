@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import plotly.graph_objects as go
 
 from jobs.report.encoder_facts import Ages, Attention, EncoderFacts
