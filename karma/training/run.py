@@ -4,10 +4,11 @@ import logging
 import math
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
@@ -16,10 +17,12 @@ from karma.model.decoders import Decoders
 from karma.objectives.action import Temperature
 from karma.precision import training_device, wants_bf16
 from karma.training.batches import BatchSampler
+from karma.training.checkpoint import StateFolder
 from karma.training.data import TrainingData, TrainingDataError
 from karma.training.examples import NO_TARGET, Split, split
 from karma.training.losses import Learner, popularity_of
-from karma.training.optimiser import optimiser_of, rate_at
+from karma.training.optimiser import optimiser_of, rate_at, set_rate
+from karma.training.progress import Best, Progress
 from karma.training.start import Start, start
 from karma.training.validation import Validation
 
@@ -32,18 +35,9 @@ class DivergedError(Exception):
     """Raised when a loss is no longer finite: the message names the step and the losses."""
 
 
-@dataclass(frozen=True)
-class Best:
-    """The best checkpoint so far: its validation metrics, its step, and the state of each of the learner's parts."""
-
-    metrics: dict[str, float]
-    step: int
-    weights: list[dict[str, Tensor]]
-
-
 @dataclass(kw_only=True)
 class Run:
-    """What learns, on which batches, judged how; ``log`` has a row a validation."""
+    """What learns, on which batches, judged how; ``progress`` once it has begun."""
 
     config: TrainingConfig
     start: Start
@@ -51,7 +45,7 @@ class Run:
     sampler: BatchSampler
     validation: Validation
     optimiser: torch.optim.Optimizer
-    log: list[dict[str, float]] = field(default_factory=list)
+    progress: Progress | None = None
 
     @classmethod
     def of(cls, config: TrainingConfig, data: TrainingData, *, progress: bool) -> "Run":
@@ -73,43 +67,51 @@ class Run:
             optimiser=optimiser_of(learner),
         )
 
-    def fit(self, *, progress: bool) -> dict[str, float]:
+    def fit(self, state: StateFolder | None = None, *, progress: bool) -> dict[str, float]:
         """Train, restore the best checkpoint, and bring it to the CPU. Returns its validation metrics, and those of popularity.
+
+        With ``state`` the run goes on from the checkpoint that lies there, if it is of this version, and leaves one each validation.
 
         Raises:
             DivergedError: a loss is no longer finite.
         """
         with self.learner.device if self.learner.device.type != "cpu" else nullcontext():  # tensors made in a step lie where the model is
-            best = self._best(progress=progress)
+            best = self._best(state, progress=progress)
         self.learner.restore(best.weights)
         for part in self.learner.parts:
             part.to("cpu")
         return self._metrics(best)
 
-    def _best(self, *, progress: bool) -> Best:
-        config, learner = self.config, self.learner
-        schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: rate_at(step, config.learning_warm_up, config.steps))
-        best = Best(self.validation.measure(learner.model), 0, learner.state())
-        began = time.monotonic()
-        learner.model.train()
-        steps = tqdm(range(1, config.steps + 1), desc=f"training {config.name}", disable=not progress)
-        for step in steps:
-            losses = self.step(step)
-            schedule.step()
-            seconds = time.monotonic() - began
-            is_last = step == config.steps or (config.max_seconds is not None and seconds > config.max_seconds)
-            if is_last or step % config.validate_every == 0:
-                best = self._validated(step, {"seconds": seconds, **losses}, best)
-                steps.set_postfix({"action": f"{losses['action']:.2f}", CHOSEN_BY: f"{self.log[-1][CHOSEN_BY]:.4f}"})
-            if is_last or step - best.step >= config.patience * config.validate_every:
-                log.info("trained for %d of %d steps; the best checkpoint is that of step %d", step, config.steps, best.step)
-                break
-        return best
+    def _best(self, state: StateFolder | None, *, progress: bool) -> Best:
+        config, told = self.config, self._begun(state)
+        began = time.monotonic() - told.seconds
+        self.learner.model.train()
+        with tqdm(desc=f"training {config.name}", initial=told.step, total=config.steps, disable=not progress) as steps:
+            while not told.is_over(config):
+                losses = self.step(told.step + 1)
+                told.step, told.seconds = told.step + 1, time.monotonic() - began
+                if told.has_spent_all(config) or told.step % config.validate_every == 0:
+                    self._validate(told, losses, state)
+                    steps.set_postfix({"action": f"{losses['action']:.2f}", CHOSEN_BY: f"{told.log[-1][CHOSEN_BY]:.4f}"})
+                steps.update()
+        log.info("trained for %d of %d steps; the best checkpoint is that of step %d", told.step, config.steps, told.best.step)
+        return told.best
+
+    def _begun(self, state: StateFolder | None) -> Progress:
+        """Where the run goes on, or its beginning."""
+        learner = self.learner
+        found = state.begin(learner, self.optimiser) if state else None
+        self.progress = found or Progress(best=Best(self.validation.measure(learner.model), 0, learner.state()))
+        return self.progress
 
     def step(self, step: int) -> dict[str, float]:
-        """One optimiser step, counted from 1. Returns the unweighted losses. Raises DivergedError."""
+        """One optimiser step, counted from 1. Returns the unweighted losses. Raises DivergedError.
+
+        Its batch and its random choices follow from seed and step alone, so a run can go on from any step.
+        """
         learner, config = self.learner, self.config
         device = learner.device
+        self._seek(step, 0)
         bf16 = torch.autocast(device.type, dtype=torch.bfloat16, enabled=wants_bf16(config.precision, device))
         # On a CPU the gradient of the fused kernel would be the slowest part of a step.
         with bf16, sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext():
@@ -119,6 +121,7 @@ class Run:
             raise DivergedError(f"a loss of step {step} is not finite: {told}")
         ramp = min(1.0, step / max(1, config.objectives.ramp_steps))
         weighted = [getattr(config.objectives, name) * (1.0 if name == "action" else ramp) * loss for name, loss in losses.items()]
+        set_rate(self.optimiser, rate_at(step - 1, config.learning_warm_up, config.steps))
         self.optimiser.zero_grad()
         torch.stack(weighted).sum().backward()
         for part in (learner.model, learner.decoders):
@@ -127,12 +130,24 @@ class Run:
         self.optimiser.step()
         return told
 
-    def _validated(self, step: int, facts: dict[str, float], best: Best) -> Best:
-        """Validate, log, and return the better of ``best`` and the present checkpoint."""
+    def _seek(self, step: int, micro_batch: int) -> None:
+        """Make what is drawn next depend on seed and place alone: batches, the choices in a step, and any dropout of a backbone."""
+        self.sampler.seek(step, micro_batch)
+        inside, anywhere = np.random.SeedSequence([self.config.seed, step, micro_batch]).generate_state(2).tolist()
+        self.learner.generator.manual_seed(inside)
+        torch.manual_seed(anywhere)
+
+    def _validate(self, told: Progress, losses: dict[str, float], state: StateFolder | None) -> None:
+        """Validate, log, and keep what is best and where the run is."""
         found = self.validation.measure(self.learner.model)
-        self.log.append({"step": step, **facts, **found})
-        log.info("step %d: %s", step, {name: round(value, 4) for name, value in self.log[-1].items()})
-        return Best(found, step, self.learner.state()) if found[CHOSEN_BY] > best.metrics[CHOSEN_BY] else best
+        row = {"step": told.step, "seconds": told.seconds, **losses, **found}
+        told.log.append(row)
+        log.info("step %d: %s", told.step, {name: round(value, 4) for name, value in row.items()})
+        if found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
+            told.best = Best(found, told.step, self.learner.state())
+        if state:
+            state.tell(row)
+            state.keep(self.learner, self.optimiser, told)
 
     def _metrics(self, best: Best) -> dict[str, float]:
         popular = self.validation.popularity(self.learner.popularity.cpu().numpy())

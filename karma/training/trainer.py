@@ -1,4 +1,4 @@
-"""Training: from a folder of data to an artefact, once for the same data and configuration."""
+"""Training: from a folder of data to an artefact, once for the same data and configuration, however often it was stopped."""
 
 import logging
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from karma.config import TrainingConfig
 from karma.manifest import ENCODER_CODE_VERSION, file_digest, value_digest
 from karma.precision import training_device, wants_bf16
 from karma.text import RENDERER_VERSION
-from karma.training.checkpoint import save_state
+from karma.training.checkpoint import StateFolder
 from karma.training.data import Meta, read_meta, read_training_data
 from karma.training.run import Run
 
 log = logging.getLogger("karma.training")
 
-TRAINER_VERSION = "1"
+TRAINER_VERSION = "2"
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
@@ -45,7 +45,8 @@ def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None =
     Args:
         data: training data folder (``karma.training.data``).
         out: the artefact is written to ``out/<version>/``.
-        state: decoders, optimiser state and the log go to ``state/<version>/``; by default beside ``out``, in ``training/``.
+        state: log, checkpoint, decoders and optimiser state go to ``state/<version>/``; by default beside ``out``, in ``training/``.
+            A run that was stopped goes on from its checkpoint there.
         progress: show progress bars.
 
     Returns: the artefact's folder.
@@ -60,11 +61,12 @@ def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None =
         log.info("%s exists: nothing to train", folder)
         return folder
     read = read_training_data(data, config.encoder.event_types)
+    left = StateFolder((state or Path(out).parent / "training") / version)
     with _threads(config.threads):
         run = Run.of(config, read, progress=progress)
-        metrics = run.fit(progress=progress)
+        metrics = run.fit(left, progress=progress)
     export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, _provenance(version, config, read.meta, metrics))
-    save_state((state or Path(out).parent / "training") / version, run.learner, run.optimiser, run.log)
+    left.finish(run.learner, run.optimiser)
     log.info("%s: %s", folder, metrics)
     return folder
 
