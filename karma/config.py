@@ -115,7 +115,8 @@ class TrainingConfig(Config):
     Attributes:
         ties: "strict": a target is strictly later than the events that predict it; "in_order": ties count in their order.
         held_out_users: share of users whose last target is held out to choose the best checkpoint.
-        windows, positions: histories a step, and positions with an action loss in each.
+        windows, positions: histories a micro-batch, and positions with an action loss in each.
+        accumulate: micro-batches a step, whose losses are averaged; the processes that train together share them.
         shown_queries: share of the windows whose target was taken with a query (in the target's own row) that end with that query,
             so that a query appended last asks "what next, given that this was just typed".
         event_dropout, collaborative_dropout: shares of events left out of a history, of items left without their collaborative part.
@@ -141,6 +142,7 @@ class TrainingConfig(Config):
     steps: int = 500
     windows: int = 32
     positions: int = 16
+    accumulate: int = Field(default=1, ge=1)
     shown_queries: float = Field(default=0.3, ge=0, le=1)
     event_dropout: float = 0.1
     collaborative_dropout: float = 0.1
@@ -168,3 +170,7 @@ class TrainingConfig(Config):
     def load(cls, path: Path) -> Self:
         """The configuration of a TOML file. Raises pydantic.ValidationError, naming the field, for an unknown or bad one."""
         return cls.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+
+    def for_processes(self, processes: int) -> Self:
+        """The same with ``accumulate`` raised to the next multiple of ``processes``, so that each has as many micro-batches a step."""
+        return self.model_copy(update={"accumulate": -(-self.accumulate // processes) * processes})

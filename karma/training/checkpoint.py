@@ -1,6 +1,7 @@
 """What training leaves beside the artefact: decoders, optimiser state and log. Serving works without it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,14 @@ class StateFolder:
     def _log(self) -> Path:
         return self.path / "log.jsonl"
 
-    def begin(self, learner: Learner, optimiser: torch.optim.Optimizer) -> Progress | None:
-        """Bring learner and optimiser to the checkpoint of this version, if there is one, and the log to where it was then."""
+    def load(self, learner: Learner, optimiser: torch.optim.Optimizer) -> Progress | None:
+        """Bring learner and optimiser to the checkpoint of this version, if there is one."""
+        return load_checkpoint(self._unfinished, self.path.name, learner, optimiser)
+
+    def begin_log(self, rows: Iterable[dict[str, float]]) -> None:
+        """Make the log hold ``rows`` alone: none, or those up to the checkpoint."""
         self.path.mkdir(parents=True, exist_ok=True)
-        progress = load_checkpoint(self._unfinished, self.path.name, learner, optimiser)
-        self._log.write_text("".join(_line(row) for row in progress.log) if progress else "", encoding="utf-8")
-        return progress
+        self._log.write_text("".join(map(_line, rows)), encoding="utf-8")
 
     def keep(self, learner: Learner, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
         """Write the checkpoint of a validation."""

@@ -1,38 +1,34 @@
 """One training run: steps, validations, and the best checkpoint."""
 
 import logging
-import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from karma.config import TrainingConfig
 from karma.model.decoders import Decoders
 from karma.objectives.action import Temperature
-from karma.precision import training_device, wants_bf16
+from karma.precision import training_device
 from karma.training.batches import BatchSampler
 from karma.training.checkpoint import StateFolder
 from karma.training.data import TrainingData, TrainingDataError
 from karma.training.examples import NO_TARGET, Split, split
+from karma.training.group import ALONE, Group
 from karma.training.losses import Learner, popularity_of
-from karma.training.optimiser import optimiser_of, rate_at, set_rate
+from karma.training.optimiser import optimiser_of
 from karma.training.progress import Best, Progress
 from karma.training.start import Start, start
+from karma.training.step import DivergedError, Stepper
 from karma.training.validation import Validation
 
 log = logging.getLogger("karma.training")
 
+__all__ = ["DivergedError", "Run"]
+
 CHOSEN_BY = "ndcg"
-
-
-class DivergedError(Exception):
-    """Raised when a loss is no longer finite: the message names the step and the losses."""
 
 
 @dataclass(kw_only=True)
@@ -45,11 +41,13 @@ class Run:
     sampler: BatchSampler
     validation: Validation
     optimiser: torch.optim.Optimizer
+    stepper: Stepper
+    group: Group = ALONE
     progress: Progress | None = None
 
     @classmethod
-    def of(cls, config: TrainingConfig, data: TrainingData, *, progress: bool) -> "Run":
-        """Seed everything and build the run. Raises TrainingDataError where nothing can be learnt."""
+    def of(cls, config: TrainingConfig, data: TrainingData, *, progress: bool, group: Group = ALONE) -> "Run":
+        """Seed everything and build the run of this process of ``group``. Raises TrainingDataError where nothing can be learnt."""
         torch.manual_seed(config.seed)
         repeats = config.softmax.repeats
         examples = split(data.histories, strict=config.ties == "strict", repeats=repeats, share=config.held_out_users, seed=config.seed)
@@ -58,25 +56,31 @@ class Run:
             raise TrainingDataError("no user has two item events at different times: there is nothing to learn the next item from")
         made = start(data, examples, config, progress=progress)
         learner = _learner(config, data, examples, made, training_device())
+        optimiser = optimiser_of(learner)
         return cls(
             config=config,
             start=made,
             learner=learner,
             sampler=sampler,
             validation=Validation(histories=data.histories, split=examples, tensors=learner.tensors, mask_seen=not repeats),
-            optimiser=optimiser_of(learner),
+            optimiser=optimiser,
+            stepper=Stepper(learner=learner, sampler=sampler, optimiser=optimiser, group=group),
+            group=group,
         )
 
     def fit(self, state: StateFolder | None = None, *, progress: bool) -> dict[str, float]:
         """Train, restore the best checkpoint, and bring it to the CPU. Returns its validation metrics, and those of popularity.
 
         With ``state`` the run goes on from the checkpoint that lies there, if it is of this version, and leaves one each validation.
+        Of a group only the first process validates, keeps and returns anything; the others return no metric.
 
         Raises:
             DivergedError: a loss is no longer finite.
         """
         with self.learner.device if self.learner.device.type != "cpu" else nullcontext():  # tensors made in a step lie where the model is
             best = self._best(state, progress=progress)
+        if not self.group.is_first:
+            return {}
         self.learner.restore(best.weights)
         for part in self.learner.parts:
             part.to("cpu")
@@ -87,10 +91,10 @@ class Run:
         began = time.monotonic() - told.seconds
         self.learner.model.train()
         with tqdm(desc=f"training {config.name}", initial=told.step, total=config.steps, disable=not progress) as steps:
-            while not told.is_over(config):
+            while not self.group.from_first(told.is_over(config)):
                 losses = self.step(told.step + 1)
                 told.step, told.seconds = told.step + 1, time.monotonic() - began
-                if told.has_spent_all(config) or told.step % config.validate_every == 0:
+                if self.group.is_first and (told.has_spent_all(config) or told.step % config.validate_every == 0):
                     self._validate(told, losses, state)
                     steps.set_postfix({"action": f"{losses['action']:.2f}", CHOSEN_BY: f"{told.log[-1][CHOSEN_BY]:.4f}"})
                 steps.update()
@@ -98,55 +102,38 @@ class Run:
         return told.best
 
     def _begun(self, state: StateFolder | None) -> Progress:
-        """Where the run goes on, or its beginning."""
+        """Where the run goes on, or its beginning; all processes with the same weights."""
         learner = self.learner
-        found = state.begin(learner, self.optimiser) if state else None
-        self.progress = found or Progress(best=Best(self.validation.measure(learner.model), 0, learner.state()))
+        found = state.load(learner, self.optimiser) if state else None
+        begins_at = found.step if found else 0
+        if self.group.from_first(begins_at) != begins_at:
+            raise RuntimeError("the processes found different checkpoints: the state folder must be one that all of them see")
+        self.group.copy_from_first(learner.parts)
+        if state and self.group.is_first:
+            state.begin_log(found.log if found else [])
+        self.progress = found or Progress(best=self._untrained())
         return self.progress
 
+    def _untrained(self) -> Best:
+        metrics = self.validation.measure(self.learner.model) if self.group.is_first else {}
+        return Best(metrics, 0, self.learner.state())
+
     def step(self, step: int) -> dict[str, float]:
-        """One optimiser step, counted from 1. Returns the unweighted losses. Raises DivergedError.
-
-        Its batch and its random choices follow from seed and step alone, so a run can go on from any step.
-        """
-        learner, config = self.learner, self.config
-        device = learner.device
-        self._seek(step, 0)
-        bf16 = torch.autocast(device.type, dtype=torch.bfloat16, enabled=wants_bf16(config.precision, device))
-        # On a CPU the gradient of the fused kernel would be the slowest part of a step.
-        with bf16, sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext():
-            losses = learner.losses(self.sampler.draw())
-        told = {name: loss.item() for name, loss in losses.items()}
-        if not all(math.isfinite(value) for value in told.values()):
-            raise DivergedError(f"a loss of step {step} is not finite: {told}")
-        ramp = min(1.0, step / max(1, config.objectives.ramp_steps))
-        weighted = [getattr(config.objectives, name) * (1.0 if name == "action" else ramp) * loss for name, loss in losses.items()]
-        set_rate(self.optimiser, rate_at(step - 1, config.learning_warm_up, config.steps))
-        self.optimiser.zero_grad()
-        torch.stack(weighted).sum().backward()
-        for part in (learner.model, learner.decoders):
-            if parameters := list(part.parameters()):
-                nn.utils.clip_grad_norm_(parameters, config.clip)
-        self.optimiser.step()
-        return told
-
-    def _seek(self, step: int, micro_batch: int) -> None:
-        """Make what is drawn next depend on seed and place alone: batches, the choices in a step, and any dropout of a backbone."""
-        self.sampler.seek(step, micro_batch)
-        inside, anywhere = np.random.SeedSequence([self.config.seed, step, micro_batch]).generate_state(2).tolist()
-        self.learner.generator.manual_seed(inside)
-        torch.manual_seed(anywhere)
+        """One optimiser step, counted from 1. Returns the unweighted losses. Raises DivergedError."""
+        return self.stepper.take(step)
 
     def _validate(self, told: Progress, losses: dict[str, float], state: StateFolder | None) -> None:
         """Validate, log, and keep what is best and where the run is."""
         found = self.validation.measure(self.learner.model)
-        row = {"step": told.step, "seconds": told.seconds, **losses, **found}
+        facts = {name: float(value) for name, value in self.stepper.facts.items()}
+        row = {"step": told.step, "seconds": told.seconds, **losses, **facts, **found}
         told.log.append(row)
         log.info("step %d: %s", told.step, {name: round(value, 4) for name, value in row.items()})
+        if state:
+            state.tell(row)
         if found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
             told.best = Best(found, told.step, self.learner.state())
         if state:
-            state.tell(row)
             state.keep(self.learner, self.optimiser, told)
 
     def _metrics(self, best: Best) -> dict[str, float]:

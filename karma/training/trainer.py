@@ -14,6 +14,7 @@ from karma.precision import training_device, wants_bf16
 from karma.text import RENDERER_VERSION
 from karma.training.checkpoint import StateFolder
 from karma.training.data import Meta, read_meta, read_training_data
+from karma.training.group import Group
 from karma.training.run import Run
 
 log = logging.getLogger("karma.training")
@@ -42,6 +43,8 @@ def _backbone_files(config: TrainingConfig) -> dict[str, str]:
 def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None = None, progress: bool = True) -> Path:
     """Train an encoder, or find the one that the same data and configuration gave.
 
+    In a process group (``karma.training.distributed``) every process calls it alike, and the first one writes.
+
     Args:
         data: training data folder (``karma.training.data``).
         out: the artefact is written to ``out/<version>/``.
@@ -53,21 +56,27 @@ def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None =
 
     Raises:
         TrainingDataError: the data cannot be read, or nothing can be learnt from it.
+        ValueError: the processes do not divide ``config.accumulate``.
         DivergedError: a loss is no longer finite.
     """
+    group = Group.current(training_device())
+    if config.accumulate % group.size:
+        raise ValueError(f"{group.size} processes cannot share accumulate = {config.accumulate} micro-batches (config.for_processes)")
     version = version_of(config, read_meta(data))
     folder = Path(out) / version
-    if _is_there(folder):
+    if group.from_first(group.is_first and _is_there(folder)):
         log.info("%s exists: nothing to train", folder)
         return folder
     read = read_training_data(data, config.encoder.event_types)
     left = StateFolder((state or Path(out).parent / "training") / version)
     with _threads(config.threads):
-        run = Run.of(config, read, progress=progress)
+        run = Run.of(config, read, progress=progress, group=group)
         metrics = run.fit(left, progress=progress)
-    export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, _provenance(version, config, read.meta, metrics))
-    left.finish(run.learner, run.optimiser)
-    log.info("%s: %s", folder, metrics)
+    if group.is_first:
+        export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, _provenance(version, config, read.meta, metrics))
+        left.finish(run.learner, run.optimiser)
+        log.info("%s: %s", folder, metrics)
+    group.from_first(0)  # nobody returns before the artefact is there
     return folder
 
 

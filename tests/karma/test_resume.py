@@ -87,7 +87,8 @@ def test_losses_and_artefact_are_those_of_an_undisturbed_run(
 
 def test_the_best_checkpoint_survives_the_stop(planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first validation is the best one: its weights, not those of the checkpoint's own step, are exported."""
-    monkeypatch.setattr(Validation, "measure", lambda *_: {"ndcg": next(falling)})
+    sound = {"effective_rank_items": 9.0, "mean_cosine_interests": 0.0}
+    monkeypatch.setattr(Validation, "measure", lambda *_: {"ndcg": next(falling), **sound})
     falling = iter([0.1, 0.9, 0.5, 0.4, 0.3])
     whole = trained(config(), planted.data, tmp_path / "whole")
     falling = iter([0.1, 0.9, 0.5, 0.4, 0.3])
@@ -167,7 +168,7 @@ def test_a_checkpoint_of_other_data_or_another_configuration_is_ignored(
     other = StateFolder(tmp_path / "training" / "tiny-000000000000")
     other.path.mkdir()
     path.rename(other.path / path.name)
-    assert other.begin(run.learner, run.optimiser) is None
+    assert other.load(run.learner, run.optimiser) is None
     assert path.parent.name in caplog.records[-1].getMessage()
     assert all(torch.equal(part[name], now[name]) for part, now in zip(before, run.learner.state(), strict=True) for name in part)
     assert not run.optimiser.state_dict()["state"]
@@ -183,7 +184,7 @@ def test_a_checkpoint_of_other_shapes_changes_nothing(planted: Planted, tmp_path
     folder.keep(small.learner, small.optimiser, Progress(best=Best({}, 0, small.learner.state())))
     run = Run.of(config(), read, progress=False)
     before = run.learner.state()
-    assert folder.begin(run.learner, run.optimiser) is None
+    assert folder.load(run.learner, run.optimiser) is None
     assert all(torch.equal(part[name], now[name]) for part, now in zip(before, run.learner.state(), strict=True) for name in part)
 
 
@@ -193,7 +194,7 @@ def test_a_checkpoint_appears_whole_or_not_at_all(planted: Planted, tmp_path: Pa
     before = path.read_bytes()
     run = Run.of(config(), read_training_data(planted.data, config().encoder.event_types), progress=False)
     folder = StateFolder(path.parent)
-    progress = folder.begin(run.learner, run.optimiser)
+    progress = folder.load(run.learner, run.optimiser)
     assert progress is not None
 
     def full_disk(_: object, target: Path, **__: object) -> None:
