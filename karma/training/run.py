@@ -17,6 +17,7 @@ from karma.training.checkpoint import StateFolder
 from karma.training.data import TrainingData, TrainingDataError
 from karma.training.examples import NO_TARGET, Split, split
 from karma.training.group import ALONE, Group
+from karma.training.guard import CollapseError, refuse_collapse
 from karma.training.losses import Learner, popularity_of
 from karma.training.optimiser import optimiser_of
 from karma.training.progress import Best, Progress
@@ -26,7 +27,7 @@ from karma.training.validation import Validation
 
 log = logging.getLogger("karma.training")
 
-__all__ = ["DivergedError", "Run"]
+__all__ = ["CollapseError", "DivergedError", "Run"]
 
 CHOSEN_BY = "ndcg"
 
@@ -76,6 +77,7 @@ class Run:
 
         Raises:
             DivergedError: a loss is no longer finite.
+            CollapseError: a validation is beyond a limit of ``config.guard``.
         """
         with self.learner.device if self.learner.device.type != "cpu" else nullcontext():  # tensors made in a step lie where the model is
             best = self._best(state, progress=progress)
@@ -123,7 +125,7 @@ class Run:
         return self.stepper.take(step)
 
     def _validate(self, told: Progress, losses: dict[str, float], state: StateFolder | None) -> None:
-        """Validate, log, and keep what is best and where the run is."""
+        """Validate, log, and keep what is best and where the run is. Raises CollapseError."""
         found = self.validation.measure(self.learner.model)
         facts = {name: float(value) for name, value in self.stepper.facts.items()}
         row = {"step": told.step, "seconds": told.seconds, **losses, **facts, **found}
@@ -131,6 +133,7 @@ class Run:
         log.info("step %d: %s", told.step, {name: round(value, 4) for name, value in row.items()})
         if state:
             state.tell(row)
+        refuse_collapse(self.config, row, self.validation.vectors)
         if found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
             told.best = Best(found, told.step, self.learner.state())
         if state:

@@ -58,6 +58,7 @@ def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None =
         TrainingDataError: the data cannot be read, or nothing can be learnt from it.
         ValueError: the processes do not divide ``config.accumulate``.
         DivergedError: a loss is no longer finite.
+        CollapseError: vectors or losses have collapsed (``karma.training.guard``).
     """
     group = Group.current(training_device())
     if config.accumulate % group.size:

@@ -31,6 +31,11 @@ class Validation:
     tensors: CatalogueTensors
     mask_seen: bool
 
+    @property
+    def vectors(self) -> dict[str, int]:
+        """How many vectors ``measure`` judges the shape of."""
+        return {"items": len(self.tensors.rows), "interests": len(self.split.held_out)}
+
     def measure(self, model: KarmaEncoder) -> dict[str, float]:
         """``measures`` of the encoder, and the shape of item and interest vectors; the encoder is left in training mode."""
         model.eval()
