@@ -113,7 +113,7 @@ def seen_so_far(histories: Histories, last: Ints, column_of: Ints, columns: int)
 
 
 class BatchSampler:
-    """Draws training batches; the same seed gives the same sequence."""
+    """Draws training batches; the same seed gives the same sequence, and the same batch after the same ``seek``."""
 
     def __init__(self, histories: Histories, split: Split, config: TrainingConfig, corpus: int) -> None:
         self._histories = histories
@@ -130,6 +130,10 @@ class BatchSampler:
     def examples(self) -> int:
         """Positions with a target."""
         return len(self._ends)
+
+    def seek(self, step: int, micro_batch: int) -> None:
+        """Draw that micro-batch of that step next, whatever was drawn before."""
+        self._random = np.random.default_rng([self._config.seed, step, micro_batch])
 
     def draw(self) -> Batch:
         """One batch; windows end at positions drawn uniformly, so active users appear as often as they have targets."""

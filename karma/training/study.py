@@ -26,6 +26,7 @@ from karma.training.texts import texts_of
 from karma.training.trainer import provenance, train, version_of
 
 Ranks = Mapping[str, npt.NDArray[Any]]
+CURVE = "curve.jsonl"
 _TEXTS_AT_ONCE = 256
 
 
@@ -58,16 +59,16 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path) -> M
 
     Writes and skips as ``run_arm`` does; the ranks are those of the checkpoint that validation chose.
     """
-    curve: list[dict[str, float]] = []
     work = out / f".{config.name}"
 
     def observe(step: int, run: Run) -> None:
         folder = work / "steps" / str(step)
         made = provenance(config.name, config, read_meta(data), {})
         export_encoder(folder, run.learner.model, run.start.tokenizer, run.start.item_ids, made)
-        figures = judge(_loaded(folder), pairs).figures
+        row = {"step": step, **judge(_loaded(folder), pairs).figures, "title_nats": title_nats(run, _hidden_titles(pairs))}
         shutil.rmtree(folder)
-        curve.append({"step": step, **figures, "title_nats": title_nats(run, _hidden_titles(pairs))})
+        with (work / CURVE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
 
     def judged(encoder: ServingEncoder) -> tuple[dict[str, Any], Ranks]:
         found = judge(encoder, pairs)
@@ -75,9 +76,19 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path) -> M
             "own_kind": found.own_kind, "equal_share": found.equal_share, "title_found": found.title_found,
             "kind": pairs.kinds[pairs.targets], "user": pairs.users,
         }  # fmt: skip
-        return {**found.figures, "title_nats": _at_best(curve, encoder), "n": len(pairs.targets), "curve": curve}, ranks
+        curve = _curve(work / CURVE)
+        best = encoder.manifest.metrics["step"]
+        nats = next((row["title_nats"] for row in curve if row["step"] == best), float("nan"))  # the untrained one has no row
+        return {**found.figures, "title_nats": nats, "n": len(pairs.targets), "curve": curve}, ranks
 
     return _once(config, data, out, pairs.targets.tolist(), judged, observe)
+
+
+def _curve(path: Path) -> list[dict[str, float]]:
+    """A row a step, ascending; a run that was stopped may have left two."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    rows = {row["step"]: row for row in map(json.loads, lines)}
+    return [rows[step] for step in sorted(rows)]
 
 
 def _once(
@@ -89,8 +100,7 @@ def _once(
         found: Mapping[str, Any] = json.loads(figures.read_text())
         if found["made_of"] == made_of:
             return found
-    work = out / f".{config.name}"
-    shutil.rmtree(work, ignore_errors=True)  # of a run that was interrupted
+    work = out / f".{config.name}"  # what an interrupted run left here is gone on from
     encoder = _loaded(train(config, data, work / "encoders", progress=False, observer=observer))
     told, ranks = judged(encoder)
     np.savez_compressed(out / f"{config.name}.npz", allow_pickle=False, **ranks)
@@ -100,12 +110,6 @@ def _once(
     os.replace(draft, figures)
     shutil.rmtree(work)
     return facts
-
-
-def _at_best(curve: list[dict[str, float]], encoder: ServingEncoder) -> float:
-    """Nats of the checkpoint that validation chose; NaN where it is the untrained one."""
-    best = encoder.manifest.metrics["step"]
-    return next((row["title_nats"] for row in curve if row["step"] == best), float("nan"))
 
 
 def _loaded(folder: Path) -> ServingEncoder:
@@ -120,7 +124,7 @@ def _figures(judged: Evaluation) -> dict[str, Any]:
 
 
 def _log_of(work: Path) -> list[dict[str, float]]:
-    (log,) = (work / "training").glob("*/log.jsonl")
+    log = max((work / "training").glob("*/log.jsonl"), key=os.path.getmtime)  # another configuration's may have been left there
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
 
 

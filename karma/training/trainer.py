@@ -1,4 +1,4 @@
-"""Training: from a folder of data to an artefact, once for the same data and configuration."""
+"""Training: from a folder of data to an artefact, once for the same data and configuration, however often it was stopped."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -12,13 +12,14 @@ from karma.config import TrainingConfig
 from karma.manifest import ENCODER_CODE_VERSION, file_digest, value_digest
 from karma.precision import training_device, wants_bf16
 from karma.text import RENDERER_VERSION
-from karma.training.checkpoint import save_state
+from karma.training.checkpoint import StateFolder
 from karma.training.data import Meta, read_meta, read_training_data
+from karma.training.group import Group
 from karma.training.run import Run
 
 log = logging.getLogger("karma.training")
 
-TRAINER_VERSION = "1"
+TRAINER_VERSION = "2"
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
@@ -46,10 +47,13 @@ def train(
 ) -> Path:  # fmt: skip
     """Train an encoder, or find the one that the same data and configuration gave.
 
+    In a process group (``karma.training.distributed``) every process calls it alike, and the first one writes.
+
     Args:
         data: training data folder (``karma.training.data``).
         out: the artefact is written to ``out/<version>/``.
-        state: decoders, optimiser state and the log go to ``state/<version>/``; by default beside ``out``, in ``training/``.
+        state: log, checkpoint, decoders and optimiser state go to ``state/<version>/``; by default beside ``out``, in ``training/``.
+            A run that was stopped goes on from its checkpoint there.
         progress: show progress bars.
         observer: called with the step and the run after each validation.
 
@@ -57,21 +61,29 @@ def train(
 
     Raises:
         TrainingDataError: the data cannot be read, or nothing can be learnt from it.
+        ValueError: the processes do not divide ``config.accumulate``.
         DivergedError: a loss is no longer finite.
+        CollapseError: vectors or losses have collapsed (``karma.training.guard``).
     """
+    group = Group.current(training_device())
+    if config.accumulate % group.size:
+        raise ValueError(f"{group.size} processes cannot share accumulate = {config.accumulate} micro-batches (config.for_processes)")
     version = version_of(config, read_meta(data))
     folder = Path(out) / version
-    if _is_there(folder):
+    if group.from_first(group.is_first and _is_there(folder)):
         log.info("%s exists: nothing to train", folder)
         return folder
     read = read_training_data(data, config.encoder.event_types)
+    left = StateFolder((state or Path(out).parent / "training") / version)
     with _threads(config.threads):
-        run = Run.of(config, read, progress=progress)
+        run = Run.of(config, read, progress=progress, group=group)
         run.observer = observer
-        metrics = run.fit(progress=progress)
-    export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, provenance(version, config, read.meta, metrics))
-    save_state((state or Path(out).parent / "training") / version, run.learner, run.optimiser, run.log)
-    log.info("%s: %s", folder, metrics)
+        metrics = run.fit(left, progress=progress)
+    if group.is_first:
+        export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, provenance(version, config, read.meta, metrics))
+        left.finish(run.learner, run.optimiser)
+        log.info("%s: %s", folder, metrics)
+    group.from_first(0)  # nobody returns before the artefact is there
     return folder
 
 

@@ -91,7 +91,7 @@ def test_adapters_learn_alone_and_are_merged_when_exported(
 
     folder = tmp_path / "encoders" / "v"
     monkeypatch.setattr("karma.training.trainer.Run.of", lambda *_, **__: run)
-    monkeypatch.setattr(run, "fit", lambda **_: {})
+    monkeypatch.setattr(run, "fit", lambda *_, **__: {})
     folder = train(run.config, planted.data, tmp_path / "encoders", progress=False)
     with safe_open(folder / "model.safetensors", framework="pt") as weights:
         names = set(weights.keys())
