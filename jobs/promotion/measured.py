@@ -23,13 +23,14 @@ def measure(context: Context, candidate: Encoder, champion: Encoder, window: Lab
     targets = targets_in(context, window)
     visions = {vision_of(candidate), vision_of(champion)}
     read = {vision: rankable_targets(known_before(context, window, vision), targets) for vision in visions}
-    asked = {"candidate": candidate.version, "champion": champion.version}
     clouds, own = validation_clouds(candidate.manifest), read[vision_of(candidate)]
     if not own.users:
-        return Evidence(**asked, clouds=clouds, not_compared=f"none of {len(targets)} targets since {window.since} can be ranked")
+        why = f"none of {len(targets)} targets since {window.since} can be ranked"
+        return Evidence(candidate=candidate.version, champion=champion.version, clouds=clouds, not_compared=why)
     found, others = _evaluated(candidate, own), _evaluated(champion, read[vision_of(champion)])
     return Evidence(
-        **asked,
+        candidate=candidate.version,
+        champion=champion.version,
         clouds=(*clouds, *_window_clouds(found)),
         comparison=_comparison(found, others.ranks, window, days_not_ingested(context, window)),
         decodability=_decodability(candidate, own, found),
