@@ -52,6 +52,7 @@ class StateFolder:
 
     def finish(self, learner: Learner, optimiser: torch.optim.Optimizer) -> None:
         """Leave what outlives the run, and remove what only an unfinished one needs."""
+        self.path.mkdir(parents=True, exist_ok=True)
         decoders = {
             **learner.decoders.state_dict(),
             **{f"temperature.{name}": value for name, value in learner.temperature.state_dict().items()},

@@ -105,7 +105,7 @@ def test_adapters_learn_alone_and_are_merged_when_exported(
     assert np.abs(vectors(loaded) - vectors(adapted)).max() < 1e-5
     original = AutoModelForCausalLM.from_pretrained(source).base_model
     loaded.model.backbone.model.load_state_dict(original.state_dict())
-    assert np.abs(vectors(loaded) - vectors(adapted)).max() > 1e-3
+    assert np.abs(vectors(loaded) - vectors(adapted)).max() > 1e-4
 
 
 def test_a_merged_matrix_is_the_matrix_and_its_scaled_product(planted: Planted, tmp_path: Path) -> None:
