@@ -42,6 +42,8 @@ class EvaluateEncoderArgs(RootArgs):
     """Days after trained_until that targets may lie in."""
     probe_steps: int = STEPS
     """Training steps of the decoder that tells decodability; 0 leaves that measure out."""
+    recompute: bool = False
+    """Judge again though nothing changed, and write the page anew."""
 
 
 def first_taken(events: DataFrame, encoder: Encoder, window_days: int) -> DataFrame:
@@ -133,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma evaluate-encoder``."""
 
     def body(args: EvaluateEncoderArgs) -> int:
-        context = context_of(args, names.EVALUATE_JOB)
+        context = context_of(args, names.EVALUATE_JOB, recompute=args.recompute)
         encoder = encoder_of(context, args.encoder)
         row = run_stage(context, evaluate_stage(encoder, args.window_days, args.probe_steps), last_day(encoder, args.window_days))
         console = Console(width=160)

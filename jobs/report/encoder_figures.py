@@ -69,9 +69,10 @@ def attention(shown: Attention) -> go.Figure:
     """The mean attention map; the upper half is empty, since no event sees a later one."""
     size = len(shown.mean_map)
     places = ["template", *map(str, range(1, size))]
-    seen = np.where(np.tri(size, dtype=bool), np.round(shown.mean_map.astype(float), 4), None)
+    shares = np.round(shown.mean_map.astype(float), 4).tolist()
+    seen = [[share if key <= query else None for key, share in enumerate(row)] for query, row in enumerate(shares)]
     heat = go.Heatmap(
-        z=seen.tolist(), x=places, y=places, colorscale="Oranges", zmin=0, zmax=1 / 3, colorbar={"thickness": 12, "outlinewidth": 0},
+        z=seen, x=places, y=places, colorscale="Oranges", zmin=0, zmax=1 / 3, colorbar={"thickness": 12, "outlinewidth": 0},
         hovertemplate="event %{y} reads %{x}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
     figure = framed([heat], height=560, x="event that is read", y="event that reads")
