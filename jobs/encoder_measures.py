@@ -68,7 +68,7 @@ def by_age(judged: Judgement, event_times: Mapping[str, npt.NDArray[np.int64]], 
         """Events of each user's history before the cut."""
         return [int(np.searchsorted(event_times[user], taken_at[user] - age * _MICROSECONDS_A_DAY)) for user in held_out.users]
 
-    rows = np.flatnonzero(left(AGES[-1])).tolist()
+    rows = [row for row, events in enumerate(left(AGES[-1])) if events]
     if not rows:
         return {"n": 0}
     whole, targets = [held_out.histories[row] for row in rows], [held_out.items[row] for row in rows]

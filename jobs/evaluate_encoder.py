@@ -39,6 +39,8 @@ class EvaluateEncoderArgs(RootArgs):
     """Days after trained_until that targets may lie in."""
     probe_steps: int = STEPS
     """Training steps of the decoder that tells decodability; 0 leaves that measure out."""
+    recompute: bool = False
+    """Judge again though nothing changed, and write the page anew."""
 
 
 def evaluate_stage(encoder: Encoder, window: LabelWindow, probe_steps: int = STEPS) -> Stage:
@@ -116,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma evaluate-encoder``."""
 
     def body(args: EvaluateEncoderArgs) -> int:
-        context = context_of(args, names.EVALUATE_JOB)
+        context = context_of(args, names.EVALUATE_JOB, recompute=args.recompute)
         encoder = encoder_of(context, args.encoder)
         window = LabelWindow(since=encoder.trained_until, days=args.window_days)
         row = run_stage(context, evaluate_stage(encoder, window, args.probe_steps), window.last_day)

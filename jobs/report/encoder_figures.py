@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from jobs.report.encoder_facts import Ages, Attention, EncoderFacts
@@ -68,7 +69,8 @@ def attention(shown: Attention) -> go.Figure:
     """The mean attention map; the upper half is empty, since no event sees a later one."""
     size = len(shown.mean_map)
     places = ["template", *map(str, range(1, size))]
-    seen = [[round(float(share), 4) if key <= query else None for key, share in enumerate(row)] for query, row in enumerate(shown.mean_map)]
+    shares = np.round(shown.mean_map.astype(float), 4).tolist()
+    seen = [[share if key <= query else None for key, share in enumerate(row)] for query, row in enumerate(shares)]
     heat = go.Heatmap(
         z=seen, x=places, y=places, colorscale="Oranges", zmin=0, zmax=1 / 3, colorbar={"thickness": 12, "outlinewidth": 0},
         hovertemplate="event %{y} reads %{x}: %{z:.3f}<extra></extra>",

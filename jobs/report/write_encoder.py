@@ -9,8 +9,8 @@ from jobs.report import from_summary
 from jobs.report.clouds import cloud_of
 from jobs.report.encoder_facts import Attention, EncoderFacts, EncoderHeading
 from jobs.report.encoder_figures import encoder_figures
-from jobs.report.encoder_measures_in_words import ages, measures_in_words
 from jobs.report.encoder_people import judged_people
+from jobs.report.measures_in_words import ages, measures_in_words
 from jobs.report.page import filled, write_page
 from karma.evaluation.sinks import Sinks
 

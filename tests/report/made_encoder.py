@@ -8,8 +8,8 @@ import numpy as np
 from jobs.report import from_summary
 from jobs.report.clouds import cloud_of
 from jobs.report.encoder_facts import Attention, EncoderFacts, EncoderHeading
-from jobs.report.encoder_measures_in_words import ages, measures_in_words
 from jobs.report.facts import Line, Person
+from jobs.report.measures_in_words import ages, measures_in_words
 from tests.report.made_facts import vectors
 
 RATES = {"HR@10": 0.125, "HR@50": 0.25, "HR@200": None}
