@@ -52,16 +52,17 @@ GOOD = [
     encoded(0),
     encoded(1, history_len=0, last_event_time=None),
     encoded(2, query=None, missing_reason=names.NO_QUERY, **NOTHING),
-    {**MARKED, **NOTHING},
+    MARKED,
+    encoded(4, missing_reason=names.TRAINED_AFTER, trained_until=LATER, **NOTHING),
 ]
-ASKED = [request(0), request(1), request(2, None), request(3)]
 
 
-def test_a_good_day_passes_and_a_marked_vector_needs_the_flag(spark: SparkSession, tmp_path: Path) -> None:
-    verdict = check(spark, GOOD, tmp_path, ASKED)
+def test_a_good_day_passes_marked_vectors_where_they_are_allowed(spark: SparkSession, tmp_path: Path) -> None:
+    asked = [request(0), request(1), request(2, None), request(3), request(4)]
+    verdict = check(spark, GOOD, tmp_path, asked, allow_trained_after=True)
     assert verdict.passed, verdict.failures_in_words()
-    assert {r.rule: r.observed for r in verdict.rules}["missing_share"] == "0.5"
-    assert check(spark, [*GOOD[:3], MARKED], tmp_path, ASKED, allow_trained_after=True).passed
+    assert {r.rule: r.observed for r in verdict.rules}["missing_share"] == "0.4"
+    assert verdict.with_status(gate.NOT_APPLICABLE) == ()
 
 
 def test_every_bad_row_is_found_by_its_rule_and_named(spark: SparkSession, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from jobs import request_embeddings
-from jobs.ingest import ingest_stage
+from jobs.ingest import IngestOptions, ingest_stage
 from jobs.ledger import LedgerRow
 from jobs.request_embeddings import RequestPolicy, request_embeddings_stage
 from jobs.stage import run_stage
@@ -131,15 +131,11 @@ def test_impressions_ask_too_and_every_null_has_its_reason(world: World, monkeyp
     assert {name for name, row in found.items() if row["embedding"] is not None} == {"at"}
 
 
-def test_several_days_of_one_file_arrive_each_on_its_own(world: World) -> None:
-    rows = [(f"r{offset}", "u00", moment(offset), "lamp") for offset in (0, 1, 3)]
-    file = write_requests(world.root / "asked.csv", rows)
-    days = [day(0), day(1)]
-    assert request_embeddings._ingested(world.context(), str(file), days) == names.EXIT_DONE
-    table = world.context().tables.read(names.REQUESTS)
-    assert {row["request_id"]: row["ds"] for row in table.collect()} == {"r0": day(0), "r1": day(1)}
-    refused = world.context().tables.read_where(names.QUARANTINE, {"table": names.REQUESTS}).collect()
-    assert [row["reason"] for row in refused] == ["out_of_range"]
+def test_several_days_of_one_file_are_a_bulk_of_exactly_these_days(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+    monkeypatch.setattr(request_embeddings, "bulk_load", lambda context, table, options: loads.append((table, options)) or [])
+    assert request_embeddings._ingested(world.context(), "asked.csv", [day(0), day(1), day(2)]) == names.EXIT_DONE
+    assert loads == [(names.REQUESTS, IngestOptions(source="asked.csv", bulk=True, first=day(0), last=day(2)))]
 
 
 def test_without_any_requests_the_ledger_says_so(world: World) -> None:
