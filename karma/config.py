@@ -111,7 +111,6 @@ class EncoderConfig(Config):
         use_own_items: beside the pool, how often each item was taken, and steps that bring the vector near those items again;
             for shops where the same item is taken again.
         use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
-        map_pooled: a learnt linear map of each pooled vector, from the identity on: what is taken together is not what is taken next.
         kernel_exponents: the pooling path's recency kernels start at rank^-exponent, one kernel each.
         visual_components: principal components of the frozen image features that the tower reads.
         max_tokens: most tokens read of an item's text or a query.
@@ -126,7 +125,6 @@ class EncoderConfig(Config):
     use_collaborative: bool = True
     use_text: bool = True
     use_visual: bool = True
-    map_pooled: bool = False
     kernel_exponents: tuple[float, ...] = (1.0, 0.3)
     visual_components: int = 128
     max_tokens: int = 32

@@ -51,9 +51,7 @@ class InterestEncoder(nn.Module):
     def __init__(self, config: EncoderConfig, width: int, text_width: int, anchors: int = 0) -> None:
         super().__init__()
         self.base = nn.Parameter(torch.randn(config.dim) * INITIAL_SPREAD / 10)  # never zero: an empty pool must have a direction
-        self.pool = (
-            RecencyPool(config.dim, config.history_length, config.kernel_exponents, mapped=config.map_pooled) if config.use_pool else None
-        )
+        self.pool = RecencyPool(config.dim, config.history_length, config.kernel_exponents) if config.use_pool else None
         self.own = OwnItems(config.dim, config.history_length, anchors) if config.use_own_items else None
         self.residual: nn.Linear | None = None
         if config.use_lm:

@@ -38,20 +38,15 @@ def recency_mean(vectors: Tensor, present: Tensor, lag: Tensor, kernel: Tensor) 
 class RecencyPool(nn.Module):
     """``sum_q g_q * p_q`` with one term a kernel over items and one over queries; each kernel and gate is learnt.
 
-    With ``mapped`` an item term is ``g_q * normalise(A_q p_q)``, A_q learnt from the identity on.
-
     Item lags count items only, so a query or an unknown item does not push the items before it away; query lags count events.
     The query gate starts at zero: the path starts as pure item pooling.
     """
 
-    def __init__(self, dim: int, length: int, exponents: tuple[float, ...], *, mapped: bool = False) -> None:
+    def __init__(self, dim: int, length: int, exponents: tuple[float, ...]) -> None:
         super().__init__()
         ranks = torch.arange(1, length + 1, dtype=torch.float32)
         self.kernels = nn.Parameter(torch.stack([ranks**-exponent for exponent in exponents]))
         self.gates = nn.Parameter(torch.ones(len(exponents), dim))
-        self.maps = nn.ModuleList([nn.Linear(dim, dim, bias=False) for _ in exponents] if mapped else [])
-        for linear in self.maps:
-            nn.init.eye_(linear.weight)  # type: ignore[arg-type]
         self.query_kernel = nn.Parameter(ranks**-1.0)
         self.query_gate = nn.Parameter(torch.zeros(dim))
 
@@ -61,9 +56,6 @@ class RecencyPool(nn.Module):
         Returns: float32 [b, p, d]; zeros where a position has neither item nor query up to it.
         """
         lag = lags(has_item.long().cumsum(1), positions)
-        pooled = [recency_mean(items, has_item, lag, kernel) for kernel in self.kernels]
-        if self.maps:
-            pooled = [F.normalize(linear(mean).float(), dim=-1) for linear, mean in zip(self.maps, pooled, strict=True)]
-        total = sum(gate * mean for gate, mean in zip(self.gates, pooled, strict=True))
+        total = sum(gate * recency_mean(items, has_item, lag, kernel) for gate, kernel in zip(self.gates, self.kernels, strict=True))
         events = torch.arange(1, items.shape[1] + 1, device=items.device).expand(len(items), -1)
         return total + self.query_gate * recency_mean(queries, has_query, lags(events, positions), self.query_kernel)
