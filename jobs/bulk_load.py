@@ -85,7 +85,7 @@ class _Load:
 def bulk_load(context: Context, table: str, options: IngestOptions) -> list[LedgerRow]:
     """Load ``<landing>/<table>/bulk/``, or ``options.source``, and return the ledger rows that say so. Never raises a JobError.
 
-    ds of an event or impression is its own UTC day; all items get one ds (``options.bulk_ds``, else ``options.last``, else the
+    ds of an event, impression or request is its own UTC day; all items get one ds (``options.bulk_ds``, else ``options.last``, else the
     newest day of the bulk load of events). One commit replaces the days from the first to the last: the declared ones, or those
     found and those that an earlier load of the same files had. A range with days that landed by themselves is refused, unless
     a recompute was asked for: their rows would go. Every one of these days gets a ledger row, ``done``. Where

@@ -19,6 +19,7 @@ from jobs.run_verdict import leave_verdict
 from jobs.session import build_session
 from jobs.stage import Context, new_run_id, utc_now
 from jobs.storage_faults import storage_fault
+from karma.config import PretrainedModelError
 from karma.manifest import ArtefactError
 from schemas import names
 from schemas.contracts import CONTRACTS
@@ -161,6 +162,8 @@ def run_main(args_type: type[Args], body: Callable[[Args], int], argv: Sequence[
         code, reason = error.exit_code, str(error)
     except ArtefactError as error:
         reason = f"[ARTEFACT] {error} Hint: restore the folder, or train the encoder again."
+    except PretrainedModelError as error:
+        reason = f"[PRETRAINED_MODEL] {error}"
     except Exception as error:
         fault = storage_fault(error)
         if fault is None:

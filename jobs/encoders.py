@@ -1,5 +1,6 @@
 """Encoder versions: which artefacts exist, which are active, who is champion."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import InputMissingError, JobError, UsageError
+from jobs.promotion.evidence import Evidence, evidence_of_manifest
+from jobs.promotion.verdict import Terms, findings
 from jobs.stage import Context, Stage, stage_that_ends_with
 from karma.manifest import ArtefactError, Manifest, artefact_digest, read_manifest
 from schemas import names
+
+log = logging.getLogger("karma.encoders")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,9 @@ def open_encoder(folder: Path) -> Encoder:
 
 
 def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -> None:
-    """Make ``encoder`` active; the first one becomes champion. A version that is registered already stays as it is.
+    """Make ``encoder`` active; it becomes champion where there is none, unless its own metrics say that it collapsed.
+
+    A version that is registered already stays as it is.
 
     Raises JobError SPACE_TAKEN: another active version encodes into the same space.
     """
@@ -53,7 +60,8 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
             got=encoder.version,
             hint=f"karma retire --encoder {twin}",
         )
-    first = not any(row["alias"] == names.CHAMPION for row in known)
+    evidence = evidence_of_manifest(encoder.manifest)
+    first = champion_row(context) is None and _speaks_for_itself(evidence)
     row = {
         "version": encoder.version,
         "artefact_uri": str(encoder.folder),
@@ -65,13 +73,26 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
         "promoted_at": context.run_at if first else None,
         "created_at": context.run_at,
         "metrics": dict(metrics),
+        "details": {"evidence": evidence.model_dump_json()} if first else None,
     }
     context.tables.append_rows([row], names.ENCODER_VERSIONS)
 
 
-def make_champion(context: Context, version: str) -> None:
-    """Move the alias ``champion`` to ``version``, which is registered; every version stays active."""
-    promoted = {"alias": names.CHAMPION, "promoted_at": context.run_at}
+def _speaks_for_itself(evidence: Evidence) -> bool:
+    against = findings(evidence, Terms())
+    for finding in against:
+        log.warning("%s does not become champion: %s", evidence.candidate, finding)
+    return not against
+
+
+def champion_row(context: Context) -> dict[str, Any] | None:
+    """The row of encoder_versions that has the alias ``champion``."""
+    return next(iter(context.tables.rows(names.ENCODER_VERSIONS, [("alias", "=", names.CHAMPION)])), None)
+
+
+def make_champion(context: Context, version: str, details: Mapping[str, str]) -> None:
+    """Move the alias ``champion`` to ``version``, which is registered; every version stays active. ``details``: what that rests on."""
+    promoted = {"alias": names.CHAMPION, "promoted_at": context.run_at, "details": details}
 
     def moved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         kept = [{**row, "alias": None} if row["alias"] == names.CHAMPION else row for row in rows]

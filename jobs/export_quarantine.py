@@ -23,7 +23,7 @@ FIELDS = ("table", "ds", "reason", "source_file", "row_number")
 class ExportQuarantineArgs(RootArgs):
     """Write refused rows to a file, one JSON object a line; change what stands under "row", and give the file to `karma mend`."""
 
-    table: Literal["events", "items", "impressions"]
+    table: Literal["events", "items", "impressions", "requests"]
     """The table that they were meant for."""
     out: Path
     """File to write (JSON lines); it must not be there yet."""

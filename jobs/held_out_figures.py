@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 
 from karma.artefact import load_encoder
 from karma.evaluation.baselines import HeldOut, baseline_ranks
-from karma.evaluation.bootstrap import paired_difference
+from karma.evaluation.bootstrap import PairedDifference, paired_difference
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, encode_users, evaluate_targets, target_ranks
 from karma.evaluation.ranks import CUTOFFS, hit_rate
 from karma.evaluation.slices import slices_of
@@ -34,13 +34,50 @@ BOOTSTRAP_SEED = 0
 def held_out_figures(
     data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool, queries: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """HR@K of the encoder and the baselines on exactly these targets.
+    """HR@K of the encoder and the baselines on exactly these targets: ``figures_of`` what ``judge`` found."""
+    return figures_of(judge(data, artefact, digest, targets, mask_seen=mask_seen), queries or {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """An encoder on held-out targets, ready for any measure.
+
+    Attributes:
+        ranks: int64 [n] by method, the encoder and the baselines.
+        dropped: targets that cannot be ranked: their item is not in the catalogue, or their user has no event left.
+    """
+
+    held_out: "HeldOutTargets"
+    encoder: ServingEncoder
+    found: Evaluation
+    ranks: Mapping[str, Ranks]
+    dropped: int
+
+    @property
+    def corpus(self) -> int:
+        return len(self.held_out.place)
+
+
+def judge(data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool) -> Judgement:
+    """Encode, and rank every target that can be ranked under every method.
 
     Args:
         data: training data folder without the targets; its histories are what every method reads.
         artefact, digest: the encoder.
-        targets: item by user. One whose item is not in the catalogue, or whose user has no event left, is dropped and counted.
+        targets: item by user.
         mask_seen: items of the history are no candidates.
+    """
+    held_out = rankable_targets(data, targets)
+    encoder = load_encoder(artefact, digest)
+    found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.items, mask_seen)
+    ranks = {ENCODER: found.ranks, **baseline_ranks(held_out.for_baselines(mask_seen))}
+    return Judgement(held_out=held_out, encoder=encoder, found=found, ranks=ranks, dropped=len(targets) - len(held_out.users))
+
+
+def figures_of(judged: Judgement, queries: Mapping[str, str]) -> dict[str, Any]:
+    """HR@K by method, and what stands beside it.
+
+    Args:
         queries: by user the query that was typed for the target, where one was.
 
     Returns: by method ``HR@K`` (null where K reaches the corpus); ``n``, ``dropped``, ``seen_items``, ``corpus``;
@@ -49,19 +86,16 @@ def held_out_figures(
         ``slices``: by slice (``karma.evaluation.slices``) its ``n`` and by method HR@K;
         ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last.
     """
-    held_out = _targets(data, targets)
-    encoder = load_encoder(artefact, digest)
-    found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.items, mask_seen)
-    corpus, ranks = len(held_out.place), {ENCODER: found.ranks, **baseline_ranks(held_out.for_baselines(mask_seen))}
-    dropped = len(targets) - len(held_out.users)
-    judged = len(held_out.users) > 1 and corpus > JUDGED_AT
+    held_out, found, ranks, corpus = judged.held_out, judged.found, judged.ranks, judged.corpus
+    comparable = len(held_out.users) > 1 and corpus > JUDGED_AT
+    other = {"n": len(held_out.users), "seen_items": _policy(not found.mask_seen), **rates(_other_ranks(held_out, found), corpus)}
     return {
-        **_rates(ranks, corpus),
-        "n": len(held_out.users), "dropped": dropped, "corpus": corpus, "seen_items": _policy(mask_seen),
-        "differences": _differences(ranks) if judged else {},
-        "other_policy": {"n": len(held_out.users), "seen_items": _policy(not mask_seen), **_rates(_other_ranks(held_out, found), corpus)},
-        "slices": _by_slice(held_out, ranks, mask_seen),
-        "query": _query_figures(held_out, encoder, found, ranks, queries or {}),
+        **rates(ranks, corpus),
+        "n": len(held_out.users), "dropped": judged.dropped, "corpus": corpus, "seen_items": _policy(found.mask_seen),
+        "differences": _differences(ranks) if comparable else {},
+        "other_policy": other,
+        "slices": _by_slice(held_out, ranks, found.mask_seen),
+        "query": _query_figures(held_out, judged.encoder, found, ranks, queries),
     }  # fmt: skip
 
 
@@ -69,12 +103,13 @@ def _policy(mask_seen: bool) -> str:
     return "masked" if mask_seen else "kept"
 
 
-def _rates(ranks: Mapping[str, Ranks], corpus: int) -> dict[str, dict[str, float | None]]:
+def rates(ranks: Mapping[str, Ranks], corpus: int) -> dict[str, dict[str, float | None]]:
+    """HR@K by method."""
     return {method: {f"HR@{k}": hit_rate(of, k, corpus) for k in CUTOFFS} for method, of in ranks.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Targets:
+class HeldOutTargets:
     """Targets that can be ranked, one a user, beside what every method may read.
 
     Attributes:
@@ -97,15 +132,16 @@ class _Targets:
         return _held_out(self.catalogue, self.place, self.of_all, dict(zip(self.users, self.items, strict=True)), mask_seen=mask_seen)
 
 
-def _targets(data: Path, targets: Mapping[str, str]) -> _Targets:
+def rankable_targets(data: Path, targets: Mapping[str, str]) -> HeldOutTargets:
+    """Of ``targets`` (item by user) those whose item the catalogue of ``data`` holds, and whose user has an event there."""
     catalogue, histories = read_catalogue(data), read_histories(data)
     place = {item: row for row, item in enumerate(catalogue.item_ids)}
     users = [user for user, item in sorted(targets.items()) if item in place and user in histories]
     log.info("%d of %d targets are ranked among %d items", len(users), len(targets), len(place))
-    return _Targets(catalogue=catalogue, place=place, of_all=histories, users=users, items=[targets[user] for user in users])
+    return HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=[targets[user] for user in users])
 
 
-def _other_ranks(held_out: _Targets, found: Evaluation) -> dict[str, Ranks]:
+def _other_ranks(held_out: HeldOutTargets, found: Evaluation) -> dict[str, Ranks]:
     """The ranks of all methods under the other policy."""
     mask_seen = not found.mask_seen
     items, users = found.item_vectors, found.interest_vectors
@@ -113,16 +149,16 @@ def _other_ranks(held_out: _Targets, found: Evaluation) -> dict[str, Ranks]:
     return {ENCODER: encoder, **baseline_ranks(held_out.for_baselines(mask_seen))}
 
 
-def _by_slice(held_out: _Targets, ranks: Mapping[str, Ranks], mask_seen: bool) -> dict[str, dict[str, Any]]:
+def _by_slice(held_out: HeldOutTargets, ranks: Mapping[str, Ranks], mask_seen: bool) -> dict[str, dict[str, Any]]:
     slices = slices_of(held_out.for_baselines(mask_seen), held_out.catalogue.has_visual)
     corpus = len(held_out.place)
     return {
-        name: {"n": int(mask.sum()), **_rates({method: of[mask] for method, of in ranks.items()}, corpus)} for name, mask in slices.items()
+        name: {"n": int(mask.sum()), **rates({method: of[mask] for method, of in ranks.items()}, corpus)} for name, mask in slices.items()
     }
 
 
 def _query_figures(
-    held_out: _Targets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks], queries: Mapping[str, str]
+    held_out: HeldOutTargets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks], queries: Mapping[str, str]
 ) -> dict[str, Any]:
     """Of the targets that a query was typed for: all methods without it, and the encoder that reads it last."""
     rows = [row for row, user in enumerate(held_out.users) if user in queries]
@@ -133,18 +169,30 @@ def _query_figures(
     targets = [held_out.items[row] for row in rows]
     asked = target_ranks(vectors, found.item_vectors, held_out.place, histories, targets, found.mask_seen)
     without = {method: of[rows] for method, of in ranks.items()}
-    return {"n": len(rows), **_rates({**without, ENCODER_AND_QUERY: asked}, len(held_out.place))}
+    return {"n": len(rows), **rates({**without, ENCODER_AND_QUERY: asked}, len(held_out.place))}
 
 
 def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:
     """By baseline: encoder minus baseline at HR@50 over the same users."""
 
     def against(name: str) -> dict[str, float]:
-        hits, others = ((ranks[method] <= JUDGED_AT).astype(float) for method in (ENCODER, name))
-        difference = paired_difference(hits, others, seed=BOOTSTRAP_SEED)
-        return {"mean": difference.mean, "low": difference.low, "high": difference.high}
+        return _as_figures(difference_of_hits(ranks[ENCODER], ranks[name], JUDGED_AT))
 
     return {name: against(name) for name in JUDGED_AGAINST}
+
+
+def difference_of_hits(ranks: Ranks, others: Ranks, k: int) -> PairedDifference:
+    """HR@k of ``ranks`` minus that of ``others``, int64 [n] each, of the same two or more users."""
+    return paired_difference((ranks <= k).astype(float), (others <= k).astype(float), seed=BOOTSTRAP_SEED)
+
+
+def interval(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> dict[str, float]:
+    """Mean of a - b over users with its 95 % interval, as figures."""
+    return _as_figures(paired_difference(a, b, seed=BOOTSTRAP_SEED))
+
+
+def _as_figures(difference: PairedDifference) -> dict[str, float]:
+    return {"mean": difference.mean, "low": difference.low, "high": difference.high}
 
 
 def read_catalogue(data: Path) -> Catalogue:

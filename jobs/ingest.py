@@ -1,4 +1,4 @@
-"""Ingest of a landing partition: what the stages of events, items and impressions share."""
+"""Ingest of a landing partition: what the stages of events, items, impressions and requests share."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +24,7 @@ from jobs.transforms.arrivals import Arrival, DailyArrival
 from jobs.transforms.arriving_events import judge_events
 from jobs.transforms.arriving_impressions import judge_impressions
 from jobs.transforms.arriving_items import UNCHANGED_VERSION, judge_items
+from jobs.transforms.arriving_requests import judge_requests
 from jobs.transforms.contract_check import VERDICT, check
 from jobs.upstream import outputs_until
 from schemas import names
@@ -36,6 +37,7 @@ JOB_OF = {
     names.EVENTS: names.INGEST_EVENTS_JOB,
     names.ITEMS: names.INGEST_ITEMS_JOB,
     names.IMPRESSIONS: names.INGEST_IMPRESSIONS_JOB,
+    names.REQUESTS: names.INGEST_REQUESTS_JOB,
 }
 
 
@@ -45,7 +47,7 @@ class IngestOptions:
 
     Attributes:
         mapping: the source's names of the contract's columns.
-        max_lateness_days: an event or impression older than this before the start of its ds is too late.
+        max_lateness_days: an event, impression or request older than this before the start of its ds is too late.
         bulk: arrival = event time (``jobs.bulk_load``); these options are then read by that.
         bulk_ds: the arrival day of all items of a bulk load.
         first, last: the days that a bulk load declares, both inclusive.
@@ -64,7 +66,7 @@ class IngestOptions:
 
 
 def ingest_stage(table: str, options: IngestOptions | None = None) -> Stage:
-    """The stage that brings the landing partition of a day into ``table`` (events, items or impressions).
+    """The stage that brings the landing partition of a day into ``table`` (events, items, impressions or requests).
 
     Accepted rows replace that day's rows of the table, refused rows that day's rows of this job in quarantine.
     """
@@ -166,6 +168,8 @@ def judged_rows(
         judged = judge_events(checked, arrival)
     elif table == names.IMPRESSIONS:
         judged = judge_impressions(checked, arrival)
+    elif table == names.REQUESTS:
+        judged = judge_requests(checked, arrival)
     else:
         earlier = context.tables.read(table).where(F.col("ds") < F.lit(items_ds)) if context.tables.exists(table) else None
         judged = judge_items(checked, items_ds, valid_from, digests_of(named_image_files(context, checked)), earlier)
@@ -202,7 +206,7 @@ class IngestArgs(DayArgs):
     mapping: str | None = None
     """TOML file that names the source's columns (conf/mapping/example.toml); default: the contract's own names."""
     max_lateness_days: int = names.DEFAULT_MAX_LATENESS_DAYS
-    """Events and impressions older than this before the start of their ds are too late."""
+    """Events, impressions and requests older than this before the start of their ds are too late."""
     error_budget: float = names.DEFAULT_ERROR_BUDGET
     """Share of the rows read that may be refused (100 rows always may); beyond it the load is blocked and nothing of it is accepted."""
     source: str | None = None

@@ -13,18 +13,13 @@ from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, stages_of_spaces
-from jobs.errors import InputMissingError, JobError
+from jobs.interest_encoding import DEFAULT_TOKEN_BUDGET, encoded, observed, refuse_short_histories
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
 from jobs.transforms.carry import carried_vectors, neighbours
 from jobs.transforms.interest_inputs import INPUTS_VERSION, interest_inputs
 from jobs.transforms.item_versions import current_versions
 from schemas import names
-from udfs.interest_udf import UNKNOWN_ITEM, interest_udf
-from udfs.item_vectors import ItemVectorsFile
-from udfs.shipping import ShippedFile, ship_file, ship_folder
-
-DEFAULT_TOKEN_BUDGET = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,25 +45,11 @@ def interest_embeddings_stage(encoder: Encoder, token_budget: int = DEFAULT_TOKE
 def _input_digest(context: Context, ds: date, encoder: Encoder) -> str:
     upstream.settled(context, names.ITEM_EMBEDDINGS_JOB, ds, encoder.space_id)
     histories = upstream.settled(context, names.USER_HISTORIES_JOB, ds)
-    _refuse_short_histories(int(histories.details["n_max"]), encoder, ds)
+    refuse_short_histories(int(histories.details["n_max"]), encoder, ds)
     verdicts = context.ledger.rows(names.VALIDATE_JOB, encoder.space_id, until=ds)
     blocked = sum(row.status == names.BLOCKED for row in verdicts if row.ds == ds)  # what the gate refused is staged anew
     items = upstream.items_digest(context, ds)
     return digest_of(names.INTEREST_EMBEDDINGS_JOB, INPUTS_VERSION, encoder.digest, histories.output_digest, items, blocked)
-
-
-def _refuse_short_histories(n_max: int, encoder: Encoder, ds: date) -> None:
-    """Histories shorter than the encoder reads would be vectors of another history policy in the same space (P2)."""
-    if n_max < encoder.manifest.history_length:
-        raise JobError(
-            "HISTORIES_TOO_SHORT",
-            "the histories keep fewer events than the encoder reads",
-            table=names.USER_HISTORIES,
-            partition=f"ds={ds}",
-            expected=f">= {encoder.manifest.history_length}",
-            got=n_max,
-            hint=f"karma user-histories --ds {ds} --n-max {encoder.manifest.history_length}",
-        )
 
 
 def _run(context: Context, ds: date, encoder: Encoder, token_budget: int) -> Outcome:
@@ -86,10 +67,10 @@ def _run(context: Context, ds: date, encoder: Encoder, token_budget: int) -> Out
         if to_encode.isEmpty():
             version = context.tables.replace(kept, names.INTEREST_EMBEDDINGS_STAGED, where)
         else:
-            observed = Observation()
-            encoded = _observed(_encoded(context, ds, encoder, to_encode, token_budget), observed)
-            version = context.tables.replace(_rows(context, encoder, encoded).unionByName(kept), names.INTEREST_EMBEDDINGS_STAGED, where)
-            tally = {name: int(value) for name, value in observed.get.items()}
+            observation = Observation()
+            anew = observed(_encoded(context, ds, encoder, to_encode, token_budget), observation)
+            version = context.tables.replace(_rows(context, encoder, anew).unionByName(kept), names.INTEREST_EMBEDDINGS_STAGED, where)
+            tally = {name: int(value) for name, value in observation.get.items()}
     finally:
         to_encode.unpersist()
         inputs.unpersist()
@@ -116,42 +97,8 @@ def _carried(context: Context, ds: date, encoder: Encoder) -> DataFrame:
     return carried_vectors(published, neighbours(days, ds), encoder.space_id)
 
 
-def _vectors_of(context: Context, encoder: Encoder, inputs: DataFrame) -> ShippedFile:
-    """The item vectors that ``inputs`` reads, as one file that every node maps into memory.
-
-    Raises InputMissingError ITEM_VECTORS_MISSING: a content has no published vector.
-    """
-    wanted = inputs.select(F.explode("content_hashes").alias("content_hash")).where(F.col("content_hash") != UNKNOWN_ITEM).distinct()
-    held = context.tables.read_where(names.ITEM_EMBEDDINGS, {"space_id": encoder.space_id})
-    rows = wanted.join(held, "content_hash", "left").select("content_hash", "embedding").toArrow()
-    missing = [row for row, vector in zip(rows["content_hash"], rows["embedding"], strict=True) if not vector.is_valid]
-    if missing:
-        raise InputMissingError(
-            "ITEM_VECTORS_MISSING",
-            "histories hold items without a vector",
-            table=names.ITEM_EMBEDDINGS,
-            partition=f"space_id={encoder.space_id}",
-            expected="a vector for every content",
-            got=f"{len(missing)} without, such as {missing[0]}",
-            hint="karma item-embeddings",
-        )
-    context.places.node_files.mkdir(parents=True, exist_ok=True)
-    path, digest = ItemVectorsFile.build(context.places.node_files, rows["content_hash"], rows["embedding"], encoder.manifest.dim)
-    return ship_file(context.spark, path, digest)
-
-
 def _encoded(context: Context, ds: date, encoder: Encoder, inputs: DataFrame, token_budget: int) -> DataFrame:
-    vectors = _vectors_of(context, encoder, inputs)
-    encode = interest_udf(ship_folder(context.spark, encoder.folder, encoder.digest), vectors, token_budget=token_budget)
-    spread = inputs.repartition(context.spark.sparkContext.defaultParallelism, "user_id")
-    encoded = spread.withColumn("_e", encode("content_hashes", "event_types", "queries")).withColumn("encoded_ds", F.lit(ds))
-    return encoded.select("*", "_e.embedding", "_e.tokens", "_e.padded_tokens")
-
-
-def _observed(encoded: DataFrame, observation: Observation) -> DataFrame:
-    """Counts rows and tokens on the way; unlike an accumulator it does not count a task's retry twice."""
-    sums = [F.sum(name).alias(name) for name in ("tokens", "padded_tokens")]
-    return encoded.observe(observation, F.count(F.lit(1)).alias("encoded"), *sums)
+    return encoded(context, encoder, inputs, "user_id", token_budget).withColumn("encoded_ds", F.lit(ds))
 
 
 def _rows(context: Context, encoder: Encoder, frame: DataFrame) -> DataFrame:

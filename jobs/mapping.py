@@ -94,11 +94,12 @@ class Mapping(BaseModel):
     events: Rules = Field(default_factory=dict)
     items: Rules = Field(default_factory=dict)
     impressions: Rules = Field(default_factory=dict)
+    requests: Rules = Field(default_factory=dict)
     csv: CsvFormat = CsvFormat()
 
     @model_validator(mode="after")
     def _known_columns(self) -> Self:
-        for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS):
+        for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS, names.REQUESTS):
             for column in self.rules(table):
                 if column not in source_columns(table):
                     raise ValueError(f"{table} takes no column {column!r}{_did_you_mean(column, source_columns(table))}")

@@ -69,6 +69,8 @@ class Mended:
             return f"karma {job} --bulk, or own-data, {same}"
         if self.partition.label != f"ds={self.day}":
             return f"karma {job} --ds {self.day} --source {self.partition.label}, {same}"
+        if self.table == names.REQUESTS:
+            return f"karma {job} --ds {self.day}, {same}; then karma {names.REQUEST_EMBEDDINGS_JOB} --ds {self.day}"
         return f"karma run-day --ds {self.day}, {same}; later days are stale then: run-day --ds-from .. --ds-to .."
 
 

@@ -1,8 +1,8 @@
-"""promote: make an encoder champion, and say which labels can be joined to its vectors."""
+"""promote: make an encoder champion where the evidence allows it, and say which labels can be joined to its vectors."""
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -12,41 +12,62 @@ from rich.console import Console
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoders import Encoder, make_champion, stages_of_spaces
+from jobs.promotion.evidence import Evidence
+from jobs.promotion.gathering import EVIDENCE, EVIDENCE_DIGEST, Question, gather
+from jobs.promotion.verdict import Terms, findings, refuse
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
-from schemas import names
+from schemas import names, promotion_rules
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromoteArgs(RootArgs):
-    """Move the alias champion to an active encoder. Every space goes on being produced; no join follows the alias by itself."""
+    """Move the alias champion to an active encoder that is no worse than the champion on what users took after both were trained.
+
+    Every space goes on being produced; no join follows the alias by itself. Exit 3 where the evidence is against it, or too little.
+    """
 
     encoder: str
     """Encoder version."""
+    window_days: int = names.DEFAULT_LABEL_WINDOW_DAYS
+    """Days after the later trained_until of the two that targets may lie in."""
+    margin: float = promotion_rules.MARGIN
+    """Of HR@50, what may be lost: the lower end of the interval of candidate minus champion must not lie below it."""
+    require_better: bool = False
+    """Ask for an interval above zero instead."""
+    without_evidence: str | None = None
+    """Why you promote it whatever the comparison says, or without one; kept in the ledger. Collapsed vectors are refused all the same."""
+
+    def terms(self) -> Terms:
+        return Terms(margin=self.margin, require_better=self.require_better, without_evidence=self.without_evidence)
 
 
-def promote_stage(encoder: Encoder) -> Stage:
+def promote_stage(encoder: Encoder, terms: Terms, window_days: int) -> Stage:
     """The stage; its day is the day of the promotion (UTC)."""
+
+    def input_digest(context: Context, ds: date) -> str:
+        question = Question.of(context, encoder, window_days)
+        since = question.champion["promoted_at"] if question.champion else None  # that too: an alias may come back
+        return digest_of(question.evidence_digest(context), since, asdict(terms), usable_window(context, encoder))
+
     return Stage(
-        job=names.PROMOTE_JOB,
-        space_id=encoder.space_id,
-        input_digest=lambda context, ds: digest_of(encoder.digest, _champion(context), usable_window(context, encoder)),
-        run=lambda context, ds, attempt: _run(context, encoder),
-    )
+        job=names.PROMOTE_JOB, space_id=encoder.space_id, input_digest=input_digest,
+        run=lambda context, ds, attempt: _run(context, Question.of(context, encoder, window_days), terms),
+    )  # fmt: skip
 
 
-def _champion(context: Context) -> tuple[str, str] | None:
-    """Version of the champion and since when it is (that too: an alias may come back)."""
-    rows = context.tables.rows(names.ENCODER_VERSIONS, [("alias", "=", names.CHAMPION)])
-    return (rows[0]["version"], rows[0]["promoted_at"].isoformat()) if rows else None
-
-
-def _run(context: Context, encoder: Encoder) -> Outcome:
-    before = _champion(context)
-    stands = before is not None and before[0] == encoder.version
-    if not stands:
-        make_champion(context, encoder.version)
-    details = {"version": encoder.version, "champion_before": before[0] if before else "none", **usable_window(context, encoder)}
-    return Outcome(status=names.UNCHANGED if stands else names.DONE, output_digest=digest_of(encoder.version), details=details)
+def _run(context: Context, question: Question, terms: Terms) -> Outcome:
+    version = question.candidate.version
+    facts = {"version": version, "champion_before": question.champion_version or "none", **usable_window(context, question.candidate)}
+    if question.already_stands:
+        return Outcome(status=names.UNCHANGED, output_digest=digest_of(version), details=facts)
+    gathered = gather(context, question)
+    evidence = Evidence.model_validate_json(gathered[EVIDENCE])
+    against = findings(evidence, terms)
+    details = {**facts, "figures": evidence.in_words(), **gathered}
+    refuse(against, terms, details)
+    overruled = {"without_evidence": terms.without_evidence, "overruled": "\n".join(map(str, against))} if terms.without_evidence else {}
+    make_champion(context, version, {**overruled, EVIDENCE: gathered[EVIDENCE]})
+    return Outcome(output_digest=digest_of(version), details={**details, **overruled})
 
 
 def usable_window(context: Context, encoder: Encoder) -> dict[str, str]:
@@ -70,16 +91,18 @@ def window_in_words(trained_until: datetime, available_at: Mapping[date, datetim
 def _show(details: Mapping[str, Any]) -> None:
     console = Console(width=120)
     for name, value in details.items():
-        console.print(f"{name:>16}: {value}", highlight=False)
+        if name not in (EVIDENCE, EVIDENCE_DIGEST):
+            console.print(f"{name:>16}: {value}", highlight=False, markup=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma promote``."""
 
     def body(args: PromoteArgs) -> int:
+        terms = args.terms()
         context = context_of(args, names.PROMOTE_JOB)
-        (stage,) = stages_of_spaces(context, names.PROMOTE_JOB, args.encoder, promote_stage)
-        row = run_stage(context, stage, context.run_at.date())
+        stages = stages_of_spaces(context, names.PROMOTE_JOB, args.encoder, lambda e: promote_stage(e, terms, args.window_days))
+        row = run_stage(context, stages[0], context.run_at.date())
         _show(row.details)
         return exit_code(row)
 

@@ -58,13 +58,22 @@ class Tables:
             raise JobError("UNREADABLE_TABLE", "a Delta log cannot be read", table=table, expected=place, got=error, hint=hint) from error
         wanted, got = _plain_types(json.loads(_spark_schema(table).json())["fields"]), _plain_types(fields)
         other = sorted(name for name, type in wanted.items() if got.get(name) != type)
-        if other:
+        if all(name not in got and not CONTRACTS[table].column(name).required for name in other):
+            self._add_columns(table, other)
+        elif other:
             raise JobError(
                 "FOREIGN_TABLE", "a table of another schema lies where this one belongs", table=table, column=", ".join(other),
                 expected=", ".join(f"{name} {wanted[name]}" for name in other),
                 got=", ".join(f"{name} {type}" for name, type in got.items()),
                 hint=f"name another --warehouse, or move {place} away",
             )  # fmt: skip
+
+    def _add_columns(self, table: str, columns: Sequence[str]) -> None:
+        """Optional columns that the contract got after the table was made: null in the rows that it holds."""
+        fields = [field for field in deltalake.Schema.from_json(_spark_schema(table).json()).fields if field.name in columns]
+        if fields:
+            with self._writing(table):
+                deltalake.DeltaTable(self._places.table(table)).alter.add_columns(fields)
 
     def read(self, table: str, *, version: int | None = None) -> DataFrame:
         """All rows of ``table``, as of Delta ``version`` where one is given.

@@ -17,10 +17,11 @@ from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, open_encoder, register
 from jobs.errors import InputMissingError, UsageError
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
+from jobs.training_processes import train_encoder_of
 from jobs.transforms.training import last_day_before, training_catalogue, training_histories, training_impressions
 from jobs.visual_features import DEFAULT_VISION
 from karma.manifest import MANIFEST
-from karma.training import TrainingConfig, train
+from karma.training import TrainingConfig
 from karma.vision import load_vision_encoder
 from schemas import names
 
@@ -33,7 +34,10 @@ _READS = (names.INGEST_EVENTS_JOB, names.INGEST_ITEMS_JOB, names.INGEST_IMPRESSI
 
 @dataclass(frozen=True, kw_only=True)
 class TrainEncoderArgs(RootArgs):
-    """Train an encoder on everything before an instant; an artefact of the same data and configuration is kept."""
+    """Train an encoder on everything before an instant; an artefact of the same data and configuration is kept.
+
+    A run that was stopped goes on from its last validation.
+    """
 
     trained_until: str
     """Nothing at or after this instant (ISO 8601) may influence the encoder."""
@@ -41,14 +45,16 @@ class TrainEncoderArgs(RootArgs):
     """Training configuration."""
     vision: str = DEFAULT_VISION
     """Vision encoder whose features the item tower reads."""
+    processes: int = 1
+    """Processes that train together, started by Spark: on this machine, or on the cluster's nodes, which then need a shared --root."""
 
 
-def train_encoder(context: Context, *, config: Path, trained_until: datetime, vision: str = DEFAULT_VISION) -> Encoder:
+def train_encoder(context: Context, *, config: Path, trained_until: datetime, vision: str = DEFAULT_VISION, processes: int = 1) -> Encoder:
     """Write the training data, train (or find the artefact of the same data and configuration) and register it."""
     data, fingerprint = write_training_data(context, trained_until=trained_until, vision=vision)
     log.info("training data %s (%s)", fingerprint, data)
     by_time = TrainingConfig.load(config).model_copy(update={"protocol": "time_split"})
-    folder = train(by_time, data, out=context.places.encoders, state=context.places.training)
+    folder = train_encoder_of(context, by_time, data, processes=processes)
     encoder = open_encoder(folder)
     register(context, encoder, {name: float(value) for name, value in encoder.manifest.metrics.items()})
     return encoder
@@ -119,17 +125,18 @@ def _lost_artefacts(context: Context) -> list[str]:
     return sorted(version for version in registered if not (context.places.encoders / version / MANIFEST).is_file())
 
 
-def train_stage(config: Path, trained_until: datetime, vision: str) -> Stage:
+def train_stage(config: Path, trained_until: datetime, vision: str, processes: int = 1) -> Stage:
     """Training as a stage of the ledger; its day is the last one that it may read."""
 
     def run(context: Context, ds: date, attempt: int) -> Outcome:
-        encoder = train_encoder(context, config=config, trained_until=trained_until, vision=vision)
+        encoder = train_encoder(context, config=config, trained_until=trained_until, vision=vision, processes=processes)
         details = {"version": encoder.version, "space_id": encoder.space_id}
         return Outcome(output_digest=encoder.digest, details=details)
 
     def input_digest(context: Context, ds: date) -> str:
         read = read_digest(context, ds)
-        return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, read, _lost_artefacts(context))
+        lost = _lost_artefacts(context)
+        return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, processes, read, lost)
 
     return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)
 
@@ -139,7 +146,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(args: TrainEncoderArgs) -> int:
         trained_until = parse_instant(args.trained_until, "--trained-until")
-        stage = train_stage(configuration(args.config), trained_until, args.vision)
+        if args.processes < 1:
+            raise UsageError("NOT_A_COUNT", "--processes counts processes", expected="1 or more", got=args.processes)
+        stage = train_stage(configuration(args.config), trained_until, args.vision, args.processes)
         context = context_of(args, names.TRAIN_ENCODER_JOB)
         return exit_code(run_stage(context, stage, last_day_before(trained_until)))
 

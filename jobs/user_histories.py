@@ -51,7 +51,7 @@ def _digest(n_max: int, events_digest: str) -> str:
 
 def _run(context: Context, ds: date, n_max: int) -> Outcome:
     events = context.tables.read(names.EVENTS)
-    base_ds = _base(context, ds, n_max)
+    base_ds = base_day(context, ds, n_max, before=ds)
     if base_ds is None:
         frame = full_histories(events, ds, n_max)
     else:
@@ -67,15 +67,15 @@ def _run(context: Context, ds: date, n_max: int) -> Outcome:
     return Outcome(output_digest=digest, counts={"users": users}, versions={names.USER_HISTORIES: version}, details=details)
 
 
-def _base(context: Context, ds: date, n_max: int) -> date | None:
-    """The earlier day to build on, or None where the day is built from all its events.
+def base_day(context: Context, ds: date, n_max: int, *, before: date) -> date | None:
+    """The day ahead of ``before`` to build on what is known by ``ds``, or None where all events are read.
 
     That is the newest day whose histories are settled and not stale: its events need not be read again. Events past
     their retention live on in such a day alone, so a recompute takes the oldest one that holds them all.
     Raises JobError EVENTS_EXPIRED where none does.
     """
     last_expired = max(_expired_days(context, ds), default=None)
-    fresh = [day for day in _fresh_days(context, ds, n_max) if last_expired is None or day >= last_expired]
+    fresh = [day for day in _fresh_days(context, before, n_max) if last_expired is None or day >= last_expired]
     if last_expired is not None and not fresh:
         raise JobError(
             "EVENTS_EXPIRED", "events that this day needs are past their retention, and no settled histories hold them",

@@ -1,7 +1,8 @@
 """The encoder artefact: a folder whose manifest names the sha256 of every file in it, checked before anything is loaded.
 
 ``encoders/<version>/`` holds ``manifest.json``, a model card, Hugging Face config and tokenizer files, ``items.json`` (the rows
-of the collaborative table) and ``model.safetensors``: no pickle, no remote code, no decoder, no lm_head.
+of the collaborative table) and ``model.safetensors``; with a frozen text encoder its ``text_encoder.json`` too, and the tokenizer is
+its own. There is no pickle, no remote code, no decoder, no lm_head.
 """
 
 import json
@@ -16,8 +17,10 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from karma.config import EncoderConfig
 from karma.manifest import MANIFEST, ArtefactError, Manifest, artefact_digest, file_digest, read_manifest, space_id_of
+from karma.model.adapters import merged_weights
 from karma.model.backbone import backbone_from
 from karma.model.encoder import KarmaEncoder
+from karma.model.text_encoder import text_encoder_from
 from karma.model_card import model_card
 from karma.serving import ServingEncoder
 from karma.text import RENDERER_VERSION
@@ -35,7 +38,8 @@ __all__ = [
 ]
 
 WEIGHTS, CONFIG, ROWS, CARD = "model.safetensors", "config.json", "items.json", "README.md"
-SERVED_PREFIXES = ("backbone.", "tower.", "interest.")
+TEXT_ENCODER = "text_encoder.json"
+SERVED_PREFIXES = ("backbone.", "tower.", "interest.", "text_encoder.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,7 @@ class Provenance:
     vision_digest: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     training_tables: dict[str, int] = field(default_factory=dict)
+    data_fingerprint: str = ""
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -77,13 +82,15 @@ def export_encoder(
 
 
 def _write_parts(folder: Path, model: KarmaEncoder, tokenizer: PreTrainedTokenizerBase, item_ids: Sequence[str]) -> None:
-    weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach().clone().contiguous() for name, tensor in merged_weights(model).items()}
     stray = [name for name in weights if not name.startswith(SERVED_PREFIXES) or "lm_head" in name]
     if stray:
         raise ArtefactError(f"only {', '.join(SERVED_PREFIXES)} are served, not {', '.join(stray)}")
     save_file(weights, folder / WEIGHTS)
     tokenizer.save_pretrained(folder)
     (folder / CONFIG).write_text(model.backbone.config.to_json_string(use_diff=True), encoding="utf-8")
+    if model.text_encoder is not None:
+        (folder / TEXT_ENCODER).write_text(model.text_encoder.config.to_json_string(use_diff=True), encoding="utf-8")
     (folder / ROWS).write_text(json.dumps(list(item_ids)), encoding="utf-8")
 
 
@@ -105,9 +112,10 @@ def _manifest(folder: Path, model: KarmaEncoder, provenance: Provenance) -> Mani
         metrics=provenance.metrics,
         protocol=provenance.protocol,
         training_tables=provenance.training_tables,
+        data_fingerprint=provenance.data_fingerprint,
         config={
             "encoder": encoder,
-            "shape": {"features": model.features, "rows": model.rows},
+            "shape": {"features": model.features, "rows": model.rows, "anchors": model.anchors},
             "training": provenance.training,
         },
     )
@@ -151,7 +159,10 @@ def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool
     shape = manifest.config["shape"]
     config = EncoderConfig.model_validate(manifest.config["encoder"])
     backbone = backbone_from(AutoConfig.from_pretrained(folder, local_files_only=True), keep_layers=config.use_lm)
-    model = KarmaEncoder(config, backbone, features=shape["features"], rows=shape["rows"])
+    text_encoder = text_encoder_from(AutoConfig.from_pretrained(folder / TEXT_ENCODER)) if TEXT_ENCODER in manifest.files else None
+    model = KarmaEncoder(
+        config, backbone, features=shape["features"], rows=shape["rows"], anchors=shape["anchors"], text_encoder=text_encoder
+    )
     model.load_state_dict(load_file(folder / WEIGHTS))
     item_ids = json.loads((folder / ROWS).read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from schemas import names
 
@@ -13,24 +13,91 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class BackboneConfig(Config):
-    """The causal language model that reads a history, and whose token embeddings read item texts and queries.
+class PretrainedModelError(Exception):
+    """Raised when a configuration names a pretrained model that cannot be used: the message says what was expected, got, and a way out."""
+
+    def __init__(self, message: str, *, expected: object, got: object, hint: str) -> None:
+        super().__init__(f"{message} (expected: {expected}; got: {got}) Hint: {hint}")
+
+
+class SourceConfig(Config):
+    """Where a pretrained model comes from.
 
     Attributes:
-        source: hub id or folder of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
+        source: folder or hub id of a transformers model with its tokenizer; None: there is none.
         revision: commit or tag of a hub id; name one, or a run depends on what the hub serves that day.
-        vocabulary: most tokens that the tokenizer made from the catalogue may have.
-        warm_up_steps: next-token steps on the catalogue's texts before training, for a model made here.
     """
 
     source: str | None = None
     revision: str | None = None
+
+
+class TextEncoderConfig(SourceConfig):
+    """A frozen text encoder (any ``AutoModel``) whose sentence vectors the tower reads in the place of the backbone's token embeddings.
+
+    It reads item texts and queries, in training and when served; the artefact holds it whole. The backbone still writes texts.
+    """
+
+
+class LowRankConfig(Config):
+    """Low-rank adapters: a matrix W becomes ``W + alpha / rank * B A``, of which B (from zero) and A alone learn.
+
+    Attributes:
+        dropout: share of A's inputs left out in training.
+        target_modules: names of the layers to adapt, or "all-linear".
+
+    Source: LoRA (Hu et al., ICLR 2022).
+    """
+
+    rank: int = Field(default=8, ge=1)
+    alpha: int = Field(default=16, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+
+
+class BackboneConfig(SourceConfig):
+    """The causal language model that reads a history, and whose token embeddings read item texts and queries.
+
+    Attributes:
+        source: folder or hub id of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
+        keep_layers: numbers, from 0, of the layers of ``source`` that are kept; None keeps all. Spread them evenly, the first two and
+            the last among them: a model cut after its first layers predicts worse than chance.
+        tuning: what of the model learns: "full", all of it; "lora", adapters beside its layers' matrices, merged into them when it is
+            exported; "frozen", nothing. Under the last two the token embeddings stay as they are as well, so that the tower reads
+            texts through fixed ones and a projection that learns.
+        lora: the adapters, where ``tuning`` asks for them.
+        vocabulary: most tokens that the tokenizer made from the catalogue may have.
+        warm_up_steps: next-token steps on the catalogue's texts before training, with all weights learning whatever ``tuning`` says;
+            None: 200 for a model made here, none for a pretrained one.
+        warm_up_rate: its highest learning rate. The default suits a model made here or cut to a few layers; it would undo a whole one.
+    """
+
+    keep_layers: tuple[NonNegativeInt, ...] | None = None
+    tuning: Literal["full", "lora", "frozen"] = "full"
+    lora: LowRankConfig = LowRankConfig()
     hidden: int = 128
     layers: int = 2
     heads: int = 4
     intermediate: int = 384
     vocabulary: int = 4096
-    warm_up_steps: int = 200
+    warm_up_steps: NonNegativeInt | None = None
+    warm_up_rate: float = Field(default=3e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _kept_layers_are_of_a_pretrained_model(self) -> Self:
+        if self.keep_layers is None:
+            return self
+        if self.source is None:
+            raise ValueError("keep_layers chooses among the layers of source, but source is not set: use layers")
+        if not self.keep_layers or list(self.keep_layers) != sorted(set(self.keep_layers)):
+            raise ValueError(f"keep_layers must ascend and name at least one layer, got {list(self.keep_layers)}")
+        return self
+
+    @property
+    def warms_up_for(self) -> int:
+        """Steps of the warm-up: ``warm_up_steps``, or its default."""
+        default = 200 if self.source is None else 0
+        return default if self.warm_up_steps is None else self.warm_up_steps
 
 
 class EncoderConfig(Config):
@@ -41,6 +108,8 @@ class EncoderConfig(Config):
         history_length: the newest events of a history that the encoder reads.
         event_types: names in the order of their numbers.
         use_lm, use_pool: the two paths to the interest vector; at least one.
+        use_own_items: beside the pool, how often each item was taken, and steps that bring the vector near those items again;
+            for shops where the same item is taken again.
         use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
         kernel_exponents: the pooling path's recency kernels start at rank^-exponent, one kernel each.
         visual_components: principal components of the frozen image features that the tower reads.
@@ -52,6 +121,7 @@ class EncoderConfig(Config):
     event_types: tuple[str, ...] = names.EVENT_TYPES
     use_lm: bool = True
     use_pool: bool = True
+    use_own_items: bool = False
     use_collaborative: bool = True
     use_text: bool = True
     use_visual: bool = True
@@ -63,6 +133,8 @@ class EncoderConfig(Config):
     def _something_is_read(self) -> Self:
         if not (self.use_lm or self.use_pool):
             raise ValueError("both paths to the interest vector are off: set use_lm or use_pool")
+        if self.use_own_items and not (self.use_pool and self.use_collaborative):
+            raise ValueError("use_own_items needs the pooling path and the collaborative part: set use_pool and use_collaborative")
         if not (self.use_collaborative or self.use_text or self.use_visual):
             raise ValueError("all parts of the item vector are off: set use_collaborative, use_text or use_visual")
         return self
@@ -109,13 +181,37 @@ class SoftmaxConfig(Config):
     temperature: float = Field(default=0.07, ge=0.01, le=1.0)
 
 
+class GuardConfig(Config):
+    """Limits beyond which a validation counts as a collapse and the run stops; read from the end of the learning warm-up on.
+
+    They lie far from where sound runs have been: effective ranks of 3 to 180, mean cosines up to .94 (language model alone).
+
+    Attributes:
+        on: False trains on, whatever the vectors look like.
+        fewest_negatives: least share of the candidates, the target aside, that masks leave a row. Near 0 the action loss is 0 for any
+            vectors, which is how masks by similarity hide a collapse.
+        lowest_loss: least action loss in nats; 1e-4 is a probability of .9999 for every target.
+        lowest_rank: least effective rank of the item vectors, of which 1 is a line and 2 a plane.
+        highest_cosine: largest mean cosine of two interest vectors; at .995 users differ by 6 degrees, which bf16 resolves no more.
+    """
+
+    on: bool = True
+    fewest_negatives: float = 0.01
+    lowest_loss: float = 1e-4
+    lowest_rank: float = 1.5
+    highest_cosine: float = 0.995
+
+
 class TrainingConfig(Config):
     """One training run. The artefact's name is ``name`` and 12 hex digits of the data's fingerprint and of this.
 
     Attributes:
         ties: "strict": a target is strictly later than the events that predict it; "in_order": ties count in their order.
+        targets: "next": one item a position; "basket": all items of the next time stamp in equal shares, predicted at the end of a
+            basket alone (positions inside it would train completion of the basket, which is another task).
         held_out_users: share of users whose last target is held out to choose the best checkpoint.
-        windows, positions: histories a step, and positions with an action loss in each.
+        windows, positions: histories a micro-batch, and positions with an action loss in each.
+        accumulate: micro-batches a step, whose losses are averaged; the processes that train together share them.
         shown_queries: share of the windows whose target was taken with a query (in the target's own row) that end with that query,
             so that a query appended last asks "what next, given that this was just typed".
         event_dropout, collaborative_dropout: shares of events left out of a history, of items left without their collaborative part.
@@ -133,14 +229,18 @@ class TrainingConfig(Config):
     seed: int = 0
     encoder: EncoderConfig = EncoderConfig()
     backbone: BackboneConfig = BackboneConfig()
+    text_encoder: TextEncoderConfig = TextEncoderConfig()
     objectives: ObjectiveConfig = ObjectiveConfig()
     softmax: SoftmaxConfig = SoftmaxConfig()
+    guard: GuardConfig = GuardConfig()
     protocol: Literal["time_split", "leave_last_out"] = "time_split"
     ties: Literal["strict", "in_order"] = "strict"
+    targets: Literal["next", "basket"] = "next"
     held_out_users: float = Field(default=0.5, gt=0, le=1)
     steps: int = 500
     windows: int = 32
     positions: int = 16
+    accumulate: int = Field(default=1, ge=1)
     shown_queries: float = Field(default=0.3, ge=0, le=1)
     event_dropout: float = 0.1
     collaborative_dropout: float = 0.1
@@ -162,9 +262,19 @@ class TrainingConfig(Config):
     def _objectives_have_what_they_train(self) -> Self:
         if self.objectives.generation and not self.encoder.use_lm:
             raise ValueError("objectives.generation trains the language model, but encoder.use_lm is false")
+        if self.targets == "basket" and self.ties != "strict":
+            raise ValueError('targets = "basket" needs ties = "strict": a basket is what shares one time stamp')
+        if self.backbone.tuning == "lora" and not self.encoder.use_lm:
+            raise ValueError('backbone.tuning = "lora" adapts the language model\'s layers, but encoder.use_lm is false')
+        if self.text_encoder.source is not None and not self.encoder.use_text:
+            raise ValueError("text_encoder reads item texts, but encoder.use_text is false")
         return self
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """The configuration of a TOML file. Raises pydantic.ValidationError, naming the field, for an unknown or bad one."""
         return cls.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+
+    def for_processes(self, processes: int) -> Self:
+        """The same with ``accumulate`` raised to the next multiple of ``processes``, so that each has as many micro-batches a step."""
+        return self.model_copy(update={"accumulate": -(-self.accumulate // processes) * processes})

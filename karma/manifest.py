@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MANIFEST = "manifest.json"
 
-ENCODER_CODE_VERSION = "1"
+ENCODER_CODE_VERSION = "2"
 """Raised whenever the same weights would give other vectors; a golden-vector test guards it."""
 
 
@@ -33,6 +33,8 @@ class Manifest(BaseModel):
         files: sha256 (hex) of every other file in the folder, by name.
         protocol: how the validation targets were held out.
         training_tables: version of each source table that the training data was made from.
+        data_fingerprint: digest of the training data themselves; empty where the trainer did not say it. No part of the space: the
+            weights are.
         config: the encoder's architecture under "encoder", its sizes under "shape", the training's configuration under "training".
     """
 
@@ -51,6 +53,7 @@ class Manifest(BaseModel):
     metrics: dict[str, float]
     protocol: Literal["time_split", "leave_last_out"]
     training_tables: dict[str, int]
+    data_fingerprint: str = ""
     config: dict[str, Any]
 
 

@@ -21,6 +21,7 @@ Item vectors from title{{ ", image" if m.config.encoder.use_visual }}
 {% for name, value in m.training_tables | dictsort %}
 | trained on {{ name }} | version {{ value }} |
 {% endfor %}
+| training data | {{ "`%s`" | format(m.data_fingerprint) if m.data_fingerprint else "no fingerprint given" }} |
 
 ## Validation
 

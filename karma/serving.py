@@ -10,9 +10,10 @@ from transformers import PreTrainedTokenizerBase
 
 from karma.manifest import Manifest
 from karma.model.encoder import KarmaEncoder
+from karma.model.interest_encoder import HistoryBatch
 from karma.text import render_query
 from karma.token_kinds import ITEM, PADDING
-from karma.tokenizer import TokenBag, bag_of, token_ids
+from karma.tokenizer import TokenBag, bag_of, begin_and_end, token_ids
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -53,6 +54,11 @@ class ServingEncoder:
     def history_length(self) -> int:
         """The newest events of a history that ``encode_histories`` reads."""
         return self.manifest.history_length
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Of item texts and queries; what training's decoders write is in its tokens too."""
+        return self._tokenizer
 
     def event_type_ids(self, event_types: Sequence[str]) -> list[int]:
         """The numbers of event types, as ``encode_histories`` takes them; a type that training did not name has one of its own."""
@@ -108,18 +114,37 @@ class ServingEncoder:
         if not len(kinds):
             return np.zeros((0, self.dim), np.float32)
         lengths = self._lengths(kinds)
-        query_index, distinct = _number_queries(queries, kinds.shape)
-        known = self._tensor(kinds == ITEM, bool)[..., None]
         with torch.inference_mode(), self._autocast:
-            batch = self.model.histories(
-                self._tensor(vectors, np.float32) * known,
-                self._tensor(kinds, np.int64),
-                self._tensor(event_types, np.int64),
-                self._bag(distinct),
-                self._tensor(query_index, np.int64),
-            )
+            batch = self._histories(vectors, kinds, event_types, queries)
             interests = self.model.interest(batch, self.model.backbone, self._tensor(lengths - 1, np.int64)[:, None])
         return _unit_rows(interests[:, 0])
+
+    def history_tokens(self, vectors: Floats, kinds: Ints, event_types: Ints, queries: Sequence[Sequence[str | None]]) -> Tensor:
+        """What the language model reads of histories: float [B, T, w], one token an event. Arguments as for ``encode_histories``.
+
+        Raises:
+            ValueError: this encoder has no language model.
+        """
+        if self.model.interest.residual is None:
+            raise ValueError("this encoder reads histories without its language model")
+        with torch.inference_mode():
+            return self.model.interest.tokens(self._histories(vectors, kinds, event_types, queries))
+
+    def template_token(self) -> Tensor:
+        """The embedding of the tokenizer's begin token, float [w]."""
+        begin, _ = begin_and_end(self._tokenizer)
+        return self.model.backbone.embeddings.weight[begin]
+
+    def _histories(self, vectors: Floats, kinds: Ints, event_types: Ints, queries: Sequence[Sequence[str | None]]) -> HistoryBatch:
+        query_index, distinct = _number_queries(queries, kinds.shape)
+        known = self._tensor(kinds == ITEM, bool)[..., None]
+        return self.model.histories(
+            self._tensor(vectors, np.float32) * known,
+            self._tensor(kinds, np.int64),
+            self._tensor(event_types, np.int64),
+            self._bag(distinct),
+            self._tensor(query_index, np.int64),
+        )
 
     def _lengths(self, kinds: Ints) -> Ints:
         lengths: Ints = (kinds != PADDING).sum(axis=1).astype(np.int64)
@@ -136,7 +161,8 @@ class ServingEncoder:
         return torch.from_numpy(np.array(values, dtype)).to(self._device)
 
     def _bag(self, texts: Sequence[str]) -> TokenBag:
-        bag = bag_of(token_ids(self._tokenizer, texts, self.model.config.max_tokens))
+        special_tokens = self.model.text_encoder is not None
+        bag = bag_of(token_ids(self._tokenizer, texts, self.model.config.max_tokens, special_tokens=special_tokens))
         return TokenBag(bag.ids.to(self._device), bag.offsets.to(self._device))
 
 

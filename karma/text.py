@@ -30,6 +30,11 @@ def render_item(title: str | None, category: str | None) -> str:
     return (f"{name}. {path}" if path else name)[:MAX_CHARACTERS].rstrip()
 
 
+def category_labels(category: str | None) -> list[str]:
+    """The parts of a category path ``a|b`` or ``a > b``, in lower case, each once, in their order; none where it is missing."""
+    return list(dict.fromkeys(part for part in _SEPARATORS.split(_plain(category or "")) if part))
+
+
 def render_query(query: str | None) -> str:
     """The text of a query, in lower case and capped like an item's; empty where there is none."""
     return _plain(query or "")[:MAX_CHARACTERS].rstrip()

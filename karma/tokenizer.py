@@ -38,12 +38,26 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END)
 
 
-def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """The first ``max_tokens`` tokens of each text, without special tokens; an empty text has none."""
+def token_ids(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int, *, special_tokens: bool = False
+) -> list[list[int]]:
+    """The first ``max_tokens`` tokens of each text, between the tokenizer's ``special_tokens`` or bare; an empty text has none."""
     if not texts:
         return []
     encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    return [list(ids[:max_tokens]) for ids in encoded]  # cut here: truncation=True would change the tokenizer, and with it the space
+    cut = [list(ids[:max_tokens]) for ids in encoded]  # cut here: truncation=True would change the tokenizer, and with it the space
+    if not special_tokens:
+        return cut
+    before, after = _special_tokens(tokenizer)
+    return [[*before, *ids, *after] if ids else [] for ids in cut]
+
+
+def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """What the tokenizer itself puts before and after a text."""
+    text = tokenizer("a", add_special_tokens=False)["input_ids"]
+    around = list(tokenizer("a")["input_ids"])
+    start = next(place for place in range(len(around)) if around[place : place + len(text)] == text)
+    return around[:start], around[start + len(text) :]
 
 
 def bag_of(ids: Sequence[Sequence[int]]) -> TokenBag:

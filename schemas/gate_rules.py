@@ -10,6 +10,7 @@ ENCODED_TODAY = "encoded_today"
 SNAPSHOT = "snapshot"
 ITEMS = "items"
 IMPRESSIONS = "impressions"
+REQUESTS = "requests"
 
 # Judged on an empty frame too: it fails there unless nothing was expected.
 ALWAYS = frozenset({"schema", "row_count", "missing_rows", "extra_rows", "finite", "unit_norm"})
@@ -42,6 +43,19 @@ class Threshold:
     def exactly(self, value: float) -> "Threshold":
         """The same rule with ``value`` as its only passing value: what only the run knows (a dimension, a row count)."""
         return replace(self, minimum=value, maximum=value)
+
+    def passes(self, value: float) -> bool:
+        """Whether ``value`` lies between the bounds, both inclusive; a NaN lies nowhere."""
+        return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
+
+    def in_words(self) -> str:
+        """``>= 5``, ``<= 0.9``, ``0.2 to 0.99999``, ``exactly 32``."""
+        low, high = (None if bound is None else f"{bound:.10g}" for bound in (self.minimum, self.maximum))
+        if low is not None and high is not None:
+            return f"exactly {low}" if low == high else f"{low} to {high}"
+        if low is None and high is None:
+            return "no bound"
+        return f">= {low}" if high is None else f"<= {high}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +172,37 @@ class RankingRules(FrameRules):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestRules(FrameRules):
+    """Rules for staged request embeddings; vectors are judged where there are some.
+
+    None on the cloud: one query that many ask who have no history is one vector, and should be.
+    """
+
+    same_request: Threshold = Threshold(
+        minimum=0, maximum=0, needs=1, reason="user, time and query are the request's own; another query is another vector"
+    )
+    known_reasons: Threshold = Threshold(
+        minimum=0, maximum=0, needs=1, reason="readers filter by missing_reason and know only the codes of schemas.names"
+    )
+    vector_or_reason: Threshold = Threshold(
+        minimum=0, maximum=0, needs=1, reason="vector and fingerprint are null exactly where a reason says why; no query is no vector"
+    )
+    point_in_time: Threshold = Threshold(
+        minimum=0,
+        maximum=0,
+        needs=1,
+        reason="what a request reads lies before it, and so does what the encoder was trained on: anything else leaks the future",
+    )
+    missing_share: Threshold = Threshold(
+        minimum=0.0, maximum=1.0, needs=1, reason="reported; lower the maximum to judge it: impressions without a query are legal"
+    )
+
+
 INTEREST_RULES = InterestRules()
 ITEM_RULES = ItemRules()
 RANKING_RULES = RankingRules()
+REQUEST_RULES = RequestRules()
 
 # Changes with any threshold: a verdict under other rules is stale.
-VERSION = hashlib.sha256(repr((INTEREST_RULES, ITEM_RULES, RANKING_RULES, ACTIVITY_BUCKETS)).encode()).hexdigest()[:16]
+VERSION = hashlib.sha256(repr((INTEREST_RULES, ITEM_RULES, RANKING_RULES, REQUEST_RULES, ACTIVITY_BUCKETS)).encode()).hexdigest()[:16]

@@ -8,6 +8,7 @@ Column names live in the contracts beside it (``schemas.contracts``): Spark refu
 EVENTS = "events"
 ITEMS = "items"
 IMPRESSIONS = "impressions"
+REQUESTS = "requests"
 VISUAL_FEATURES = "visual_features"
 ITEM_EMBEDDINGS_STAGED = "item_embeddings_staged"
 ITEM_EMBEDDINGS = "item_embeddings"
@@ -16,6 +17,8 @@ INTEREST_EMBEDDINGS_STAGED = "interest_embeddings_staged"
 INTEREST_EMBEDDINGS = "interest_embeddings"
 RANKING_FEATURES_STAGED = "ranking_features_staged"
 RANKING_FEATURES = "ranking_features"
+REQUEST_EMBEDDINGS_STAGED = "request_embeddings_staged"
+REQUEST_EMBEDDINGS = "request_embeddings"
 QUARANTINE = "quarantine"
 RUN_LEDGER = "run_ledger"
 ENCODER_VERSIONS = "encoder_versions"
@@ -24,6 +27,7 @@ ENCODER_VERSIONS = "encoder_versions"
 INGEST_EVENTS_JOB = "ingest-events"
 INGEST_ITEMS_JOB = "ingest-items"
 INGEST_IMPRESSIONS_JOB = "ingest-impressions"
+INGEST_REQUESTS_JOB = "ingest-requests"
 VISUAL_FEATURES_JOB = "visual-features"
 ITEM_EMBEDDINGS_JOB = "item-embeddings"
 USER_HISTORIES_JOB = "user-histories"
@@ -32,6 +36,7 @@ VALIDATE_JOB = "validate"
 PUBLISH_JOB = "publish"
 RANKING_FEATURES_JOB = "ranking-features"
 LOOK_BACK_JOB = "ranking-features-look-back"  # ledger rows of --known-at
+REQUEST_EMBEDDINGS_JOB = "request-embeddings"
 TRAINING_EXAMPLES_JOB = "training-examples"
 TRAIN_ENCODER_JOB = "train-encoder"
 EVALUATE_JOB = "evaluate-encoder"
@@ -63,11 +68,12 @@ SETTLED = (DONE, UNCHANGED)  # the day's result stands
 LIVE = "live"
 SIMULATED = "simulated"
 
-# Why an impression has no interest vector, or no candidate vector (ranking_features.missing_reason).
+# Why an impression has no interest vector, or no candidate vector, or a request no vector (column `missing_reason`).
 NO_HISTORY = "no_history"
 NOT_PUBLISHED = "not_published"
 TRAINED_AFTER = "trained_after"
 NO_ITEM_VECTOR = "no_item_vector"
+NO_QUERY = "no_query"
 
 # Event types.
 QUERY = "query"
@@ -87,4 +93,5 @@ SUCCESS_MARKER = "_SUCCESS"
 DEFAULT_MAX_LATENESS_DAYS = 7
 DEFAULT_ERROR_BUDGET = 0.1
 DEFAULT_N_MAX = 256
+DEFAULT_LABEL_WINDOW_DAYS = 28
 DEFAULT_PUBLICATION_LAG_HOURS = 2

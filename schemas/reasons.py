@@ -19,6 +19,7 @@ OUT_OF_RANGE = "out_of_range"
 DUPLICATE_EVENT_ID = "duplicate_event_id"
 DUPLICATE_ITEM = "duplicate_item"
 DUPLICATE_IMPRESSION = "duplicate_impression"
+DUPLICATE_REQUEST = "duplicate_request"
 
 
 def bad_type(column: str) -> str:

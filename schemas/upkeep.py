@@ -32,6 +32,7 @@ UPKEEP: tuple[Upkeep, ...] = (
     Upkeep(table=names.EVENTS, reason="the source of every history; expiring it is a decision of its own"),
     Upkeep(table=names.ITEMS, reason="append-only versions, read by every day"),
     Upkeep(table=names.IMPRESSIONS, reason="labels"),
+    Upkeep(table=names.REQUESTS, reason="what was asked, read again when a day's request vectors are"),
     Upkeep(table=names.VISUAL_FEATURES, reason="an image is encoded once"),
     Upkeep(table=names.ITEM_EMBEDDINGS, reason="immutable vectors, a few new ones a day: small files gather"),
     Upkeep(table=names.USER_HISTORIES, reason="a later day builds on an earlier one"),
@@ -40,6 +41,7 @@ UPKEEP: tuple[Upkeep, ...] = (
         reason="--known-at reads versions as old as Delta's log, 30 days; a day is written whole, so its files are few",
     ),
     Upkeep(table=names.RANKING_FEATURES, reason="a consumer may train on any day"),
+    Upkeep(table=names.REQUEST_EMBEDDINGS, reason="a consumer may train on any day"),
     Upkeep(table=names.QUARANTINE, reason="what was refused stays to be looked at"),
     Upkeep(table=names.RUN_LEDGER, reason="several small commits a job: without compaction a look-up opens thousands of files"),
     Upkeep(table=names.ENCODER_VERSIONS, reason="a few rows"),
@@ -54,6 +56,10 @@ UPKEEP: tuple[Upkeep, ...] = (
     Upkeep(
         table=names.RANKING_FEATURES_STAGED, compact=False, staged_by=(names.RANKING_FEATURES_JOB, names.LOOK_BACK_JOB),
         reason="look-backs (--known-at) are read from here for a while",
+    ),
+    Upkeep(
+        table=names.REQUEST_EMBEDDINGS_STAGED, compact=False, staged_by=(names.REQUEST_EMBEDDINGS_JOB,),
+        reason="once gated, its rows are in request_embeddings",
     ),
 )  # fmt: skip
 

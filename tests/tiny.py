@@ -14,11 +14,13 @@ DIM = 16
 HISTORY_LENGTH = 6
 
 
-def tiny_encoder(encoders: Path, version: str, *, seed: int = 0, trained_until: str = "2026-02-01T00:00:00+00:00") -> Path:
+def tiny_encoder(
+    encoders: Path, version: str, *, seed: int = 0, trained_until: str = "2026-02-01T00:00:00+00:00", history_length: int = HISTORY_LENGTH
+) -> Path:
     """Export ``encoders/<version>/``: text and queries are read, no images, no collaborative rows. Other seeds, other spaces."""
     torch.manual_seed(seed)
     tokenizer = train_tokenizer(["red lamp", "blue mug", "green jacket"], vocabulary=300)
-    config = EncoderConfig(dim=DIM, history_length=HISTORY_LENGTH, use_visual=False, use_collaborative=False)
+    config = EncoderConfig(dim=DIM, history_length=history_length, use_visual=False, use_collaborative=False)
     llama = small_llama(vocabulary=len(tokenizer), hidden=32, layers=1, heads=2, intermediate=64, end=2)
     model = KarmaEncoder(config, Backbone(llama.model), features=0, rows=0)
     with torch.no_grad():  # spread the vectors: fresh weights would put all texts beside each other

@@ -3,6 +3,7 @@
 from jobs.gate.interests import check_interests
 from jobs.gate.items import check_items
 from jobs.gate.ranking_features import check_ranking_features
+from jobs.gate.requests import check_requests
 from jobs.gate.verdict import FAILED, NOT_APPLICABLE, PASSED, RuleResult, Verdict
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "check_interests",
     "check_items",
     "check_ranking_features",
+    "check_requests",
 ]

@@ -16,7 +16,6 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.gate.rules import EVERY_ROW, EXAMPLES, FIGURE, ROW_COUNT, Rule
 from jobs.gate.verdict import FAILED, NOT_APPLICABLE, PASSED, RuleResult
-from schemas.gate_rules import Threshold
 
 FIGURES = "figures"
 _SITE = "gate"
@@ -96,7 +95,7 @@ def _result(rule: Rule, found: Any) -> RuleResult:
     status, observed = read_result(rule, found)
     return RuleResult(
         rule=rule.name, frame=rule.frame, status=status, observed=observed,
-        expected=bounds_in_words(rule.threshold), reason=rule.threshold.reason,
+        expected=rule.threshold.in_words(), reason=rule.threshold.reason,
     )  # fmt: skip
 
 
@@ -155,13 +154,3 @@ def number(value: Any) -> str:
     if not isinstance(value, (int, float)):
         return str(value)
     return str(int(value)) if float(value).is_integer() else f"{value:.4g}"
-
-
-def bounds_in_words(threshold: Threshold) -> str:
-    """``>= 5``, ``<= 0.9``, ``0.2 to 0.99999``, ``exactly 32``."""
-    low, high = (None if bound is None else f"{bound:.10g}" for bound in (threshold.minimum, threshold.maximum))
-    if low is not None and high is not None:
-        return f"exactly {low}" if low == high else f"{low} to {high}"
-    if low is None and high is None:
-        return "no bound"
-    return f">= {low}" if high is None else f"<= {high}"

@@ -2,13 +2,12 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.gate.rules import FrameFacts, Rule, count_rules, row_rules, vector_rules
-from jobs.gate.scalars import count_if, examples, materialised, null_columns, scalar_frame
+from jobs.gate.rules import Rule, count_rules, row_rules, vector_rules
+from jobs.gate.scalars import broken, key_facts, materialised, null_columns, null_or, scalar_frame
 from jobs.gate.session import Gate, Judged, run_gate
 from jobs.gate.verdict import Verdict
 from schemas import names
@@ -75,13 +74,13 @@ def _scalars(staged: DataFrame, impressions: DataFrame, allow_trained_after: boo
         "has_vector",
         "candidate_cosine",
         null_columns(_CONTRACT).alias("null_columns"),
-        *(_broken(rule).alias(name) for name, rule in _row_rules(allow_trained_after).items()),
+        *(broken(rule).alias(name) for name, rule in _row_rules(allow_trained_after).items()),
     )
     expected = impressions.select(key, *(F.col(name).alias(f"expected_{name}") for name in _OWN))
     same = F.lit(True)
     for name in _OWN:
         same = same & F.col(name).eqNullSafe(F.col(f"expected_{name}"))
-    frame = scalar_frame(rows, expected, carried).withColumn("same_impression", _broken(same | ~F.col("is_expected")))
+    frame = scalar_frame(rows, expected, carried).withColumn("same_impression", broken(same | ~F.col("is_expected")))
     for name in ("dimension", "non_finite", "norm"):
         frame = frame.withColumn(name, F.when(F.col("has_vector"), F.col(name)))
     return frame
@@ -95,9 +94,9 @@ def _row_rules(allow_trained_after: bool) -> dict[str, Column]:
     has_cosine = F.col("candidate_cosine").isNotNull()
     dated = F.col("vector_ds").isNotNull() & F.col("vector_age").isNotNull() & F.col("last_event_age").isNotNull()
     in_time = (
-        _null_or("vector_ds", F.col("vector_ds") < F.to_date("impression_time"))
-        & _null_or("vector_age", (F.col("vector_age") >= 0) & ~F.isnan("vector_age"))
-        & _null_or("last_event_age", (F.col("last_event_age") >= F.col("vector_age")) & ~F.isnan("last_event_age"))
+        null_or("vector_ds", F.col("vector_ds") < F.to_date("impression_time"))
+        & null_or("vector_age", (F.col("vector_age") >= 0) & ~F.isnan("vector_age"))
+        & null_or("last_event_age", (F.col("last_event_age") >= F.col("vector_age")) & ~F.isnan("last_event_age"))
     )
     return {
         "known_reasons": reason.isin("", *_REASONS),
@@ -107,42 +106,15 @@ def _row_rules(allow_trained_after: bool) -> dict[str, Column]:
     }
 
 
-def _null_or(name: str, condition: Column) -> Column:
-    return F.col(name).isNull() | condition
-
-
-def _broken(rule: Column) -> Column:
-    """1 where ``rule`` is false or null, else 0."""
-    return F.when(rule, 0).otherwise(1)
-
-
 def _declared(scalars: DataFrame, dimension: int, rules: RankingRules) -> list[Rule]:
-    counts = _counts(scalars)
-    facts = FrameFacts(
-        frame=IMPRESSIONS, rows=counts["rows"], expected_rows=counts["expected"], missing=counts["missing"], extra=counts["extra"],
-        missing_examples=examples(scalars, F.col("is_expected") & ~F.col("is_staged"), counts["missing"]),
-        extra_examples=examples(scalars, F.col("is_staged") & ~F.col("is_expected"), counts["extra"]),
-    )  # fmt: skip
-    vectors, cosines = counts["vectors"], counts["cosines"]
-    no_cosine = None if cosines else "no row has a candidate_cosine"
-    missing = 1 - vectors / facts.rows if facts.rows else 0.0
+    facts, met = key_facts(IMPRESSIONS, scalars, vectors=F.col("has_vector"), cosines=F.col("candidate_cosine").isNotNull())
+    no_cosine = None if met["cosines"] else "no row has a candidate_cosine"
+    missing = 1 - met["vectors"] / facts.rows if facts.rows else 0.0
     return [
         *count_rules(facts, rules),
         *row_rules(facts, rules),
-        *vector_rules(facts, rules, dimension, vectors=vectors),
+        *vector_rules(facts, rules, dimension, vectors=met["vectors"]),
         *(facts.every_row(name, getattr(rules, name), name) for name in _FLAGS),
         facts.every_row("candidate_cosine", rules.candidate_cosine, "candidate_cosine", absent=no_cosine, skips_nulls=True),
         facts.figure("missing_share", rules.missing_share, missing, absent=facts.absent(rules.missing_share)),
     ]
-
-
-def _counts(scalars: DataFrame) -> dict[str, Any]:
-    staged, expected = F.col("is_staged"), F.col("is_expected")
-    return scalars.agg(
-        count_if(staged).alias("rows"),
-        count_if(expected & F.col("first_of_key")).alias("expected"),
-        count_if(expected & ~staged).alias("missing"),
-        count_if(staged & ~expected).alias("extra"),
-        count_if(staged & F.col("has_vector")).alias("vectors"),
-        count_if(staged & F.col("candidate_cosine").isNotNull()).alias("cosines"),
-    ).collect()[0].asDict()  # fmt: skip

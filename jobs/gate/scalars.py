@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from jobs.errors import SpaceMixError
-from jobs.gate.rules import EXAMPLES
+from jobs.gate.rules import EXAMPLES, FrameFacts
 from schemas.contract import Contract
 from udfs.vector_statistics import statistics_udf
 
@@ -130,3 +130,31 @@ def examples(scalars: DataFrame, condition: Column, number: int) -> tuple[str, .
     if number == 0:
         return ()
     return tuple(str(row["key"]) for row in scalars.where(condition).select("key").distinct().orderBy("key").limit(EXAMPLES).collect())
+
+
+def broken(rule: Column) -> Column:
+    """1 where ``rule`` is false or null, else 0."""
+    return F.when(rule, 0).otherwise(1)
+
+
+def null_or(name: str, condition: Column) -> Column:
+    return F.col(name).isNull() | condition
+
+
+def key_facts(frame: str, scalars: DataFrame, **conditions: Column) -> tuple[FrameFacts, dict[str, int]]:
+    """Staged rows of ``scalars`` against the expected keys, and how many of the staged rows meet each of ``conditions``."""
+    staged, expected = F.col("is_staged"), F.col("is_expected")
+    counts = scalars.agg(
+        count_if(staged).alias("rows"),
+        count_if(expected & F.col("first_of_key")).alias("expected_rows"),
+        count_if(expected & ~staged).alias("missing"),
+        count_if(staged & ~expected).alias("extra"),
+        *[count_if(staged & condition).alias(f"of_{name}") for name, condition in conditions.items()],
+    ).collect()[0].asDict()  # fmt: skip
+    met = {name: counts.pop(f"of_{name}") for name in conditions}
+    facts = FrameFacts(
+        frame=frame, **counts,
+        missing_examples=examples(scalars, expected & ~staged, counts["missing"]),
+        extra_examples=examples(scalars, staged & ~expected, counts["extra"]),
+    )  # fmt: skip
+    return facts, met

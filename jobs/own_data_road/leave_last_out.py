@@ -16,10 +16,10 @@ from jobs.errors import JobError
 from jobs.held_out_figures import held_out_figures
 from jobs.stage import Context, Outcome, Stage
 from jobs.train_encoder import write_training_data
+from jobs.training_processes import train_encoder_of
 from jobs.transforms.days import as_of
 from jobs.transforms.histories import distinct_events
 from karma.config import TrainingConfig
-from karma.training import train
 from schemas import names
 
 log = logging.getLogger("karma.own_data")
@@ -80,7 +80,7 @@ def _run(context: Context, ds: date, plan: LeaveLastOut) -> Outcome:
     events = without_held_out(distinct_events(context.tables.read(names.EVENTS)), plan.targets, baskets=plan.baskets)
     data, fingerprint = write_training_data(context, trained_until=as_of(ds), vision=plan.vision, events=events)
     log.info("leave-last-out: training data %s, training starts", fingerprint[:12])
-    folder = train(held_out_config(plan.config), data, out=context.places.encoders, state=context.places.training)
+    folder = train_encoder_of(context, held_out_config(plan.config), data)
     encoder = open_encoder(folder)
     targets = {row["user_id"]: row["item_id"] for row in plan.targets.select("user_id", "item_id").toLocalIterator()}
     queries = queries_of(context.tables.read(names.EVENTS), plan.targets)

@@ -1,1 +1,1 @@
-"""The report of a run: one static page that opens offline. facts -> figures -> page; a driver imports ``jobs.report.write`` alone."""
+"""The reports of a run and of an encoder: static pages that open offline. facts -> figures -> page; a driver imports ``write*`` alone."""

@@ -217,13 +217,20 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A user: newest events first, the items whose vectors are nearest to the interest, and the nearest that are not in the history."""
+    """A user: newest events first, the items whose vectors are nearest to the interest, and the nearest that are not in the history.
+
+    Where it is known what came after: ``took_next``, the ``rank`` that the encoder gave it, and what the training decoder has
+    ``written`` from the vector alone (None: there is no decoder).
+    """
 
     user_id: str
     history_len: int
     history: tuple[Line, ...]
     nearest: tuple[Line, ...]
     untaken: tuple[Line, ...] = ()
+    took_next: Line | None = None
+    rank: int | None = None
+    written: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,8 @@ def figures_of(facts: Facts) -> dict[str, go.Figure]:
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
-def _figure(traces: Sequence[Any], *, height: int, x: str = "", y: str = "", **layout: Any) -> go.Figure:
+def framed(traces: Sequence[Any], *, height: int, x: str = "", y: str = "", **layout: Any) -> go.Figure:
+    """A figure in the page's dress; ``x`` and ``y`` name the axes."""
     figure = go.Figure(data=list(traces))
     figure.update_layout(
         template="none", height=height, margin={"l": 8, "r": 16, "t": 34, "b": 8}, bargap=0.25,
@@ -71,7 +72,7 @@ def snapshots(coverage: Coverage) -> go.Figure:
             marker={"symbol": "line-ew", "size": 34, "line": {"width": 2, "color": INK}}, hovertemplate="%{y:,}",
         ),
     ]  # fmt: skip
-    figure = _figure(traces, height=300, y="users", barmode="stack", hovermode="x unified")
+    figure = framed(traces, height=300, y="users", barmode="stack", hovermode="x unified")
     return figure.update_xaxes(type="category").update_yaxes(rangemode="tozero")
 
 
@@ -83,7 +84,7 @@ def impressions(coverage: Coverage) -> go.Figure:
         y=[as_text(name) for name in names], x=rows, orientation="h", text=[f"{n:,}" for n in rows], textposition="auto",
         marker_color=[CALM if name == "joined" else PALE for name in names], hoverinfo="skip",
     )  # fmt: skip
-    return _figure([bars], height=90 + 30 * len(rows), x="impressions")
+    return framed([bars], height=90 + 30 * len(rows), x="impressions")
 
 
 def lengths(histories: Histories) -> go.Figure:
@@ -98,7 +99,7 @@ def lengths(histories: Histories) -> go.Figure:
         x=starts + (width - 1) / 2, y=users, width=width * 0.92, marker_color=CALM, customdata=spans,
         hovertemplate="%{customdata} events: %{y:,} users<extra></extra>",
     )  # fmt: skip
-    figure = _figure([bars], height=300, x="events in the history", y="users")
+    figure = framed([bars], height=300, x="events in the history", y="users")
     figure.update_xaxes(range=[0.5 - width / 2, most + width])
     if histories.read <= most:
         note = {"text": f"the encoder reads the newest {histories.read}", "font": {"color": STRONG}}
@@ -118,7 +119,7 @@ def spectrum(clouds: Sequence[Cloud]) -> go.Figure:
         for cloud, colour in zip(clouds, (STRONG, CALM), strict=False)
         if len(cloud.singular)
     ]  # fmt: skip
-    figure = _figure(traces, height=320, x="direction, strongest first", y="share of all singular values")
+    figure = framed(traces, height=320, x="direction, strongest first", y="share of all singular values")
     return figure.update_yaxes(type="log", tickformat=".2~%", dtick="D2")
 
 
@@ -135,7 +136,7 @@ def cosines(clouds: Sequence[Cloud]) -> go.Figure:
         for cloud, colour in zip(clouds, (STRONG, CALM), strict=False)
         if len(cloud.cosines)
     ]  # fmt: skip
-    return _figure(traces, height=320, x="cosine of two random vectors", y="share of the pairs").update_yaxes(tickformat=".0%")
+    return framed(traces, height=320, x="cosine of two random vectors", y="share of the pairs").update_yaxes(tickformat=".0%")
 
 
 def area(shown: InterestMap) -> go.Figure:
@@ -156,7 +157,7 @@ def area(shown: InterestMap) -> go.Figure:
         hovertext=[as_text(shown.titles[row]) for row in shown.labelled],
     )  # fmt: skip
     first, second = shown.explained
-    figure = _figure(
+    figure = framed(
         [items, users, labels], height=680, x=f"first principal axis of the interests ({first:.0%} of their variance)",
         y=f"second ({second:.0%})", hovermode="closest", dragmode="pan",
     )  # fmt: skip
@@ -192,7 +193,7 @@ def rates(whole: Slice) -> go.Figure:
         )
         for (method, of), colour in zip(ordered(whole.rates), METHODS * len(whole.rates), strict=False)
     ]  # fmt: skip
-    return _figure(traces, height=340, y="share of the targets", barmode="group").update_yaxes(rangemode="tozero")
+    return framed(traces, height=340, y="share of the targets", barmode="group").update_yaxes(rangemode="tozero")
 
 
 def differences(judged: Judged) -> go.Figure:
@@ -206,7 +207,7 @@ def differences(judged: Judged) -> go.Figure:
         },
         hovertemplate="%{x:+.3f}<extra></extra>",
     )  # fmt: skip
-    figure = _figure([dots], height=110 + 46 * len(rows), x="encoder minus baseline, HR@50").update_xaxes(tickformat="+.2f")
+    figure = framed([dots], height=110 + 46 * len(rows), x="encoder minus baseline, HR@50").update_xaxes(tickformat="+.2f")
     return figure.add_vline(x=0, line={"color": INK, "width": 1}).update_yaxes(range=[-0.7, len(rows) - 0.3])
 
 
@@ -217,7 +218,7 @@ def cost(spent: Cost) -> go.Figure:
         y=[as_text(name) for name, _ in steps], x=[seconds for _, seconds in steps], orientation="h", marker_color=CALM, hoverinfo="skip",
         text=[f"{seconds:,.1f} s" for _, seconds in steps], textposition="auto",
     )  # fmt: skip
-    return _figure([bars], height=90 + 30 * len(steps), x="seconds")
+    return framed([bars], height=90 + 30 * len(steps), x="seconds")
 
 
 def cutoffs(by_method: Mapping[str, Rates]) -> list[str]:

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import os
 from importlib import resources
+from pathlib import Path
 
 import jinja2
 import plotly.graph_objects as go
@@ -17,17 +19,20 @@ _IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028
 
 
 def render(facts: Facts) -> str:
-    """The page. The same facts give the same text. Every text of the source's is escaped; no script but the page's own may run."""
+    """The page of a run."""
+    return filled("page.html.jinja", figures_of(facts), facts=facts)
+
+
+def filled(template: str, figures: dict[str, go.Figure], **values: object) -> str:
+    """A page. The same values give the same text. Every text of the source's is escaped; no script but the page's own may run."""
     loader = jinja2.FunctionLoader(_packaged)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["share"] = lambda part, whole: words.share(part, whole)
     environment.filters["n"] = lambda number: "–" if number is None else f"{number:,}"
-    figures = figures_of(facts)
     library, drawing = get_plotlyjs(), _packaged("draw.js")
-    return environment.get_template("page.html.jinja").render(
-        facts=facts,
+    return environment.get_template(template).render(
         words=words,
         cutoffs=cutoffs,
         ordered=ordered,
@@ -36,7 +41,17 @@ def render(facts: Facts) -> str:
         style=_packaged("page.css"),
         scripts=[library, drawing],
         allowed=" ".join(_digest(script) for script in (library, drawing)),
+        **values,
     )
+
+
+def write_page(page: Path, text: str) -> Path:
+    """Write ``text`` to ``page``, whole or not at all, and return it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    draft = page.with_name(f".{page.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, page)
+    return page
 
 
 def _packaged(name: str) -> str:

@@ -19,20 +19,31 @@ def distinct_events(events: DataFrame) -> DataFrame:
 
 def full_histories(events: DataFrame, ds: date, n_max: int) -> DataFrame:
     """Histories of ``ds`` from all events: ``ds <= D`` and ``event_time < as_of(D)`` (rows of contract USER_HISTORIES)."""
-    known = events.where((F.col("ds") <= F.lit(ds)) & (F.col("event_time") < F.lit(as_of(ds))))
-    return _gathered(distinct_events(known), ds, n_max)
+    return _gathered(known_events(events, ds), ds, n_max)
 
 
 def advanced_histories(base: DataFrame, base_ds: date, events: DataFrame, ds: date, n_max: int) -> DataFrame:
-    """Histories of ``ds`` from those of ``base_ds`` and the events that arrived after it; equals ``full_histories``.
+    """Histories of ``ds`` from those of ``base_ds`` and the events that arrived after it; equals ``full_histories``."""
+    return _gathered(known_events_since(base, base_ds, events, ds), ds, n_max)
 
-    An event_id that arrived by ``base_ds`` counts there, even where the history has since dropped it.
+
+def known_events(events: DataFrame, ds: date) -> DataFrame:
+    """The events known by the end of ``ds``, once each: their arrival ``ds``, user_id and what a history holds of them."""
+    return distinct_events(events.where((F.col("ds") <= F.lit(ds)) & (F.col("event_time") < F.lit(as_of(ds)))))
+
+
+def known_events_since(base: DataFrame, base_ds: date, events: DataFrame, ds: date) -> DataFrame:
+    """``known_events`` of ``ds``, from the histories of ``base_ds`` and the events that arrived after it.
+
+    An event_id that arrived by ``base_ds`` counts there, even where the history has since dropped it. The arrival of all events of
+    the histories is given as ``base_ds``.
     """
     known = events.where((F.col("ds") <= F.lit(ds)) & (F.col("event_time") < F.lit(as_of(ds))))
     kept = history_events(base)  # events past their retention are known from here alone
     seen = known.where(F.col("ds") <= F.lit(base_ds)).select("event_id").unionByName(kept.select("event_id"))
     arrived = distinct_events(known.where(F.col("ds") > F.lit(base_ds))).join(seen, "event_id", "left_anti")
-    return _gathered(kept.unionByName(arrived.select("user_id", *_EVENT)), ds, n_max)
+    columns = ("ds", "user_id", *_EVENT)
+    return kept.withColumn("ds", F.lit(base_ds)).select(*columns).unionByName(arrived.select(*columns))
 
 
 def history_events(histories: DataFrame) -> DataFrame:

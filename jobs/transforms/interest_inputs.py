@@ -33,18 +33,7 @@ def interest_inputs(histories: DataFrame, versions: DataFrame, history_length: i
         F.col("_e.event_types").alias("event_type"),
         F.col("_e.queries").alias("query"),
     )
-    known = events.join(versions.select("item_id", "content_hash"), "item_id", "left")
-    content = F.when(F.col("item_id").isNotNull(), F.coalesce("content_hash", F.lit(UNKNOWN_ITEM)))
-    read = known.select("user_id", F.struct("position", content.alias("content_hash"), "event_type", "query").alias("_e"))
-    gathered = read.groupBy("user_id").agg(F.sort_array(F.collect_list("_e")).alias("_h"))
-    inputs = gathered.select(
-        "user_id",
-        F.col("_h.content_hash").alias("content_hashes"),
-        F.col("_h.event_type").alias("event_types"),
-        F.col("_h.query").alias("queries"),
-        F.size(F.filter("_h", lambda event: event["content_hash"] == UNKNOWN_ITEM)).alias("unknown_items"),
-        _fingerprint(F.col("_h")).alias("fingerprint"),
-    )
+    inputs = encoder_inputs(events.join(versions.select("item_id", "content_hash"), "item_id", "left"), "user_id")
     facts = histories.select(
         "user_id",
         "ds",
@@ -53,6 +42,28 @@ def interest_inputs(histories: DataFrame, versions: DataFrame, history_length: i
         as_of_column().alias("as_of"),
     )
     return facts.join(inputs, "user_id")
+
+
+def encoder_inputs(events: DataFrame, key: str) -> DataFrame:
+    """One row a ``key`` of ``events``, with what the encoder reads of it.
+
+    Args:
+        events: ``key``, position (orders the events of a key), item_id (null: a query alone), content_hash (null: the item is
+            unknown), event_type, query.
+
+    Returns: ``key``, content_hashes, event_types, queries, unknown_items, fingerprint, as ``interest_inputs`` says.
+    """
+    content = F.when(F.col("item_id").isNotNull(), F.coalesce("content_hash", F.lit(UNKNOWN_ITEM)))
+    read = events.select(key, F.struct("position", content.alias("content_hash"), "event_type", "query").alias("_e"))
+    gathered = read.groupBy(key).agg(F.sort_array(F.collect_list("_e")).alias("_h"))
+    return gathered.select(
+        key,
+        F.col("_h.content_hash").alias("content_hashes"),
+        F.col("_h.event_type").alias("event_types"),
+        F.col("_h.query").alias("queries"),
+        F.size(F.filter("_h", lambda event: event["content_hash"] == UNKNOWN_ITEM)).alias("unknown_items"),
+        _fingerprint(F.col("_h")).alias("fingerprint"),
+    )
 
 
 def _fingerprint(events: Column) -> Column:

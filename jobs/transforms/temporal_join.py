@@ -1,6 +1,7 @@
-"""THE temporal join (P1): every join over time in the project is this one function.
+"""THE temporal join (P1): every join over time in the project is here, for the newest version known or for the newest n.
 
-Used for: impression -> snapshot that was readable, impression -> item version that held, day or training cut -> item version.
+Used for: impression -> snapshot that was readable, impression -> item version that held, day or training cut -> item version; request
+-> the events before it.
 """
 
 from collections.abc import Sequence
@@ -57,6 +58,41 @@ def point_in_time_join(
     known = F.when(_all_present([*keys, "_time"]), F.max("_version").over(so_far))
     newest = both.withColumn("_newest", known).where(F.col("_side") == 1)
     return newest.select("_left.*", *[F.col(f"_newest.{name}").alias(name) for name in take])
+
+
+def point_in_time_newest(
+    left: DataFrame,
+    right: DataFrame,
+    *,
+    key: Sequence[str],
+    on: Sequence[str],
+    at: str,
+    known_from: str,
+    take: Sequence[str],
+    n: int,
+    into: str,
+) -> DataFrame:
+    """For every row of ``left``, among the rows of ``right`` known at its time, the ``n`` newest, as one array.
+
+    Candidates are those of ``point_in_time_join``: equal ``on`` and ``right.known_from <= left.at`` (inclusive). Every row of ``left``
+    comes out once.
+
+    Args:
+        key: columns of ``left`` that tell its rows apart.
+        take: columns of ``right``, the fields of the array's structs; the newest rows are those that are greatest in this order.
+        into: the array's name, oldest first; empty for a row without a candidate.
+
+    How: an equality join, then one window a row of ``left``: linear in the pairs of equal ``on``. Give it no more of ``right`` than
+    can be among the newest.
+    """
+    versions = F.col(known_from).alias("_known_from"), F.struct(*take).alias("_version")
+    candidates = right.where(_all_present([*on, known_from])).select(*on, *versions)
+    pairs = left.select(*key, *on, F.col(at).alias("_at")).join(candidates, list(on)).where(F.col("_known_from") <= F.col("_at"))
+    newest_first = Window.partitionBy(*key).orderBy(F.desc("_version"))
+    newest = pairs.withColumn("_n", F.row_number().over(newest_first)).where(F.col("_n") <= n)
+    gathered = newest.groupBy(*key).agg(F.sort_array(F.collect_list("_version")).alias("_newest"))
+    empty = F.array().cast(gathered.schema["_newest"].dataType)
+    return left.join(gathered, list(key), "left").withColumn(into, F.coalesce("_newest", empty)).drop("_newest")
 
 
 def _versions(right: DataFrame, on: Sequence[str], known_from: str, newest_by: str, take: Sequence[str]) -> DataFrame:

@@ -1,1 +1,1 @@
-"""How an encoder is judged: ranks, hit rates, baselines, paired intervals and the shape of the vector cloud."""
+"""How an encoder is judged, a file a measure: ranks, baselines, paired intervals, clouds of vectors, probes, cold items, attention."""

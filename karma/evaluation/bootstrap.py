@@ -23,8 +23,13 @@ class PairedDifference:
         """True where the whole interval is above zero: a is better than b."""
         return self.low > 0
 
+    @property
+    def brief(self) -> str:
+        """Mean and interval alone."""
+        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
     def __str__(self) -> str:
-        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}] (n = {self.users})"
+        return f"{self.brief} (n = {self.users})"
 
 
 def paired_difference(

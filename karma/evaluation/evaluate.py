@@ -47,6 +47,17 @@ class History:
     event_types: Sequence[str]
     queries: Sequence[str | None]
 
+    def first(self, events: int) -> "History":
+        """The oldest ``events`` events of this history."""
+        return self._part(slice(0, events))
+
+    def newest(self, events: int) -> "History":
+        """The newest ``events`` (at least one) events of this history."""
+        return self._part(slice(-events, None))
+
+    def _part(self, events: slice) -> "History":
+        return History(item_ids=self.item_ids[events], event_types=self.event_types[events], queries=self.queries[events])
+
     def asking(self, query: str) -> "History":
         """This history with a query typed last, before its answer is known."""
         return History(item_ids=[*self.item_ids, None], event_types=[*self.event_types, names.QUERY], queries=[*self.queries, query])
@@ -120,7 +131,7 @@ def target_ranks(
     columns = _columns_of(targets, place)
     ranks = np.empty(len(users), np.int64)
     for block in _blocks(len(users), _USERS_AT_ONCE):
-        masked = _seen(histories[block], place) if mask_seen else None
+        masked = seen_items(histories[block], place) if mask_seen else None
         ranks[block] = rank_of_target(users[block] @ items.T, columns[block], masked)
     return ranks
 
@@ -145,7 +156,7 @@ def encode_users(encoder: ServingEncoder, items: Vectors, place: Mapping[str, in
         items: float32 [items, dim] from ``encode_catalogue``.
         place: row in ``items`` by item id; an item without one is unknown.
     """
-    flat = _flatten(encoder, place, histories)
+    flat = flat_histories(encoder, place, histories)
 
     def encode(rows: Longs) -> Vectors:
         batch = flat.batch(rows, items)
@@ -154,7 +165,8 @@ def encode_users(encoder: ServingEncoder, items: Vectors, place: Mapping[str, in
     return _encode_by_length(flat.lengths, _USERS_AT_ONCE, encoder.dim, encode)
 
 
-def _flatten(encoder: ServingEncoder, place: Mapping[str, int], histories: Sequence[History]) -> FlatHistories:
+def flat_histories(encoder: ServingEncoder, place: Mapping[str, int], histories: Sequence[History]) -> FlatHistories:
+    """The newest events of each history that ``encoder`` reads, as ``encode_users`` takes them."""
     newest = slice(-encoder.manifest.history_length, None)
     items = [item for history in histories for item in history.item_ids[newest]]
     places = [NO_ITEM_PLACE if item is None else place.get(item, UNKNOWN_PLACE) for item in items]
@@ -183,7 +195,8 @@ def _columns_of(targets: Sequence[str], place: Mapping[str, int]) -> Longs:
     return np.array([place[target] for target in targets], np.int64)
 
 
-def _seen(histories: Sequence[History], place: Mapping[str, int]) -> npt.NDArray[np.bool_]:
+def seen_items(histories: Sequence[History], place: Mapping[str, int]) -> npt.NDArray[np.bool_]:
+    """True where a history holds the catalogue's item: bool [histories, items]."""
     seen = np.zeros((len(histories), len(place)), bool)
     for row, history in enumerate(histories):
         seen[row, [place[item] for item in history.item_ids if item is not None and item in place]] = True

@@ -1,4 +1,4 @@
-"""The whole of what is served: backbone, item tower and interest encoder."""
+"""The whole of what is served: backbone, item tower and interest encoder, and a frozen text encoder where there is one."""
 
 from torch import Tensor, nn
 
@@ -6,6 +6,7 @@ from karma.config import EncoderConfig
 from karma.model.backbone import Backbone
 from karma.model.interest_encoder import HistoryBatch, InterestEncoder
 from karma.model.item_tower import ItemTower
+from karma.model.text_encoder import TextEncoder
 from karma.tokenizer import TokenBag
 
 
@@ -15,30 +16,48 @@ class KarmaEncoder(nn.Module):
     Attributes:
         features: frozen image features an item may have.
         rows: items with a collaborative row.
+        anchors: vectors of known items that the user's own items are told from (``karma.model.own_items``).
+        text_encoder: reads item texts and queries; None: the backbone's token embeddings do.
     """
 
-    def __init__(self, config: EncoderConfig, backbone: Backbone, *, features: int, rows: int) -> None:
+    def __init__(
+        self, config: EncoderConfig, backbone: Backbone, *, features: int, rows: int, anchors: int = 0,
+        text_encoder: TextEncoder | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.config = config
         self.features = features
         self.rows = rows
+        self.anchors = anchors
         self.backbone = backbone
-        self.tower = ItemTower(config, text_width=backbone.width, features=features, rows=rows)
-        self.interest = InterestEncoder(config, backbone.width)
+        self.text_encoder = text_encoder
+        text_width = backbone.width if text_encoder is None else text_encoder.width
+        self.tower = ItemTower(config, text_width=text_width, features=features, rows=rows)
+        self.interest = InterestEncoder(config, backbone.width, text_width, anchors)
 
-    def items(self, texts: TokenBag, components: Tensor, has_visual: Tensor, rows: Tensor, keep: Tensor | None = None) -> Tensor:
+    def read(self, texts: TokenBag | Tensor) -> Tensor:
+        """What the tower reads of texts, float [n, w]: unit rows, zeros for a text without tokens. Texts that were read pass through."""
+        if isinstance(texts, Tensor):
+            return texts
+        return self.backbone.pool(texts) if self.text_encoder is None else self.text_encoder(texts)
+
+    def items(self, texts: TokenBag | Tensor, components: Tensor, has_visual: Tensor, rows: Tensor, keep: Tensor | None = None) -> Tensor:
         """Unit item vectors float32 [n, d]; see ``ItemTower.forward``."""
-        return self.tower(self.backbone.pool(texts), components, has_visual, rows, keep)
+        return self.tower(self.read(texts), components, has_visual, rows, keep)
 
-    def histories(self, items: Tensor, kinds: Tensor, event_types: Tensor, queries: TokenBag, query_index: Tensor) -> HistoryBatch:
+    def histories(
+        self, items: Tensor, kinds: Tensor, event_types: Tensor, queries: TokenBag | Tensor, query_index: Tensor,
+        anchors: Tensor | None = None,
+    ) -> HistoryBatch:  # fmt: skip
         """Gather what the interest encoder reads.
 
         Args:
             items: float [b, t, d];  kinds, event_types: int64 [b, t].
             queries: the batch's distinct queries.
             query_index: int64 [b, t], which of them an event has; -1 for none.
+            anchors: float [a, d], unit vectors of known items; None takes those that training left behind.
         """
-        pooled = self.backbone.pool(queries)
+        pooled = self.read(queries)
         has_query = query_index >= 0
         if not len(pooled):
             pooled = pooled.new_zeros(1, pooled.shape[-1])
@@ -51,4 +70,5 @@ class KarmaEncoder(nn.Module):
             query_tokens=pooled[index] * mask,
             query_vectors=self.tower.text_vector(pooled)[index] * mask,
             has_query=has_query,
+            anchors=anchors,
         )

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from karma.config import EncoderConfig
 from karma.model.backbone import Backbone
 from karma.model.item_tower import INITIAL_SPREAD
-from karma.model.pooling import RecencyPool
+from karma.model.own_items import OwnItems, times_taken
+from karma.model.pooling import RecencyPool, lags
 from karma.token_kinds import ITEM, KINDS
 
 
@@ -24,9 +25,10 @@ class HistoryBatch:
         items: float [b, t, d], the item's vector; zeros where ``kinds`` is not ITEM.
         kinds: int64 [b, t], one of PADDING, ITEM, UNKNOWN_ITEM, QUERY_ONLY.
         event_types: int64 [b, t].
-        query_tokens: float [b, t, w], pooled token embeddings of the event's query; zeros where it has none.
+        query_tokens: float [b, t, width of texts], the event's query as the tower reads texts; zeros where it has none.
         query_vectors: float [b, t, d], the same query in the items' space.
         has_query: bool [b, t].
+        anchors: float [a, d], unit vectors of known items; None: those that the encoder keeps.
     """
 
     items: Tensor
@@ -35,23 +37,26 @@ class HistoryBatch:
     query_tokens: Tensor
     query_vectors: Tensor
     has_query: Tensor
+    anchors: Tensor | None = None
 
 
 class InterestEncoder(nn.Module):
     """``u = normalise(base + pool + W h)``: h is the language model's state, pool the recency path; either may be off.
 
+    Where items are taken again, ``own`` adds a term and some steps (``karma.model.own_items``).
     Beside a pooling path W starts at zero: a residual of ordinary random size would destroy the pool's start.
     Source: KARMA (arXiv 2603.22779), interest state after the last event; the pooling path is this project's deviation.
     """
 
-    def __init__(self, config: EncoderConfig, width: int) -> None:
+    def __init__(self, config: EncoderConfig, width: int, text_width: int, anchors: int = 0) -> None:
         super().__init__()
         self.base = nn.Parameter(torch.randn(config.dim) * INITIAL_SPREAD / 10)  # never zero: an empty pool must have a direction
         self.pool = RecencyPool(config.dim, config.history_length, config.kernel_exponents) if config.use_pool else None
+        self.own = OwnItems(config.dim, config.history_length, anchors) if config.use_own_items else None
         self.residual: nn.Linear | None = None
         if config.use_lm:
             self.item_input = nn.Linear(config.dim, width, bias=False)
-            self.query_input = nn.Linear(width, width, bias=False)
+            self.query_input = nn.Linear(text_width, width, bias=False)
             self.kinds = nn.Embedding(KINDS, width)
             self.event_types = nn.Embedding(len(config.event_types) + 1, width)
             self.residual = nn.Linear(width, config.dim, bias=False)
@@ -74,10 +79,22 @@ class InterestEncoder(nn.Module):
         total = self.base.expand(*positions.shape, -1)
         if self.pool is not None:
             total = total + self.pool(batch.items, batch.kinds == ITEM, batch.query_vectors, batch.has_query, positions)
+        own = self._own_weights(batch, positions)
+        if self.own is not None and own is not None:
+            total = total + self.own.term(batch.items, own)
         if self.residual is not None and states is not None:
             read = states.gather(1, positions[:, :, None].expand(-1, -1, states.shape[-1]))
             total = total + self.residual(read)
-        return F.normalize(total.float(), dim=-1)
+        interests = F.normalize(total.float(), dim=-1)
+        if self.own is None or own is None:
+            return interests
+        return self.own.nearer(interests, batch.items, own, self.own.anchors if batch.anchors is None else batch.anchors)
+
+    def _own_weights(self, batch: HistoryBatch, positions: Tensor) -> Tensor | None:
+        if self.own is None:
+            return None
+        has_item = batch.kinds == ITEM
+        return self.own.weights(times_taken(batch.items, has_item, positions), lags(has_item.long().cumsum(1), positions))
 
     def forward(self, batch: HistoryBatch, backbone: Backbone, positions: Tensor) -> Tensor:
         """Interest vectors at ``positions`` int64 [b, p] (each below its history's length): float32 [b, p, d], unit rows."""

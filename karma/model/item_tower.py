@@ -12,14 +12,17 @@ from karma.config import EncoderConfig
 INITIAL_SPREAD = 0.02
 """Standard deviation of a fresh projection: content starts as a small correction of the collaborative part."""
 
+WHITENING_RIDGE = 1e-3
+
 
 class ItemTower(nn.Module):
-    """``e_i = normalise(b_i id_i + W_t text_i + W_v visual_i + c)``; b_i is 0 where an item has no row, or it was dropped.
+    """``e_i = normalise(b_i id_i + W_t (text_i - mean) + W_v visual_i + c)``; b_i is 0 where an item has no row, or it was dropped.
 
     Source: the continuous-token interface of KARMA (arXiv 2603.22779); the additive form with a dropped collaborative
     part follows DropoutNet (Volkovs et al., 2017). An item without an image has a learnt vector in the place of W_v visual_i.
     """
 
+    text_mean: Tensor
     visual_mean: Tensor
     visual_basis: Tensor
 
@@ -33,11 +36,26 @@ class ItemTower(nn.Module):
         self.bias = nn.Parameter(
             torch.randn(config.dim) * INITIAL_SPREAD / 10
         )  # never zero: an item of which nothing is known has a vector
+        self.register_buffer("text_mean", torch.zeros(text_width if config.use_text else 0))
         self.register_buffer("visual_mean", torch.zeros(features if components else 0))
         self.register_buffer("visual_basis", torch.zeros(features if components else 0, components))
         for layer in (self.text, self.visual):
             if layer is not None:
                 nn.init.normal_(layer.weight, std=INITIAL_SPREAD if self.collaborative is not None else text_width**-0.5)
+
+    @torch.no_grad()
+    def whiten_text(self, text: Tensor) -> None:
+        """Let W_t read whitened texts, given pooled ones [n, w] as they are at the start; whitened rows have a mean square norm of 1.
+
+        Token embeddings of a language model lie in a narrow cone: their plain means find fewer items of like titles than random vectors do.
+        """
+        if self.text is None or len(text) < 2:
+            return
+        self.text_mean.copy_(text.mean(0))
+        energies, directions = torch.linalg.eigh(torch.cov((text - self.text_mean).T.double(), correction=0))
+        scales = (energies.clamp(min=0) + WHITENING_RIDGE * energies.mean().clamp(min=1e-12)) ** -0.5
+        whitener = (directions * scales) @ directions.T / len(scales) ** 0.5
+        self.text.weight.copy_((self.text.weight.double() @ whitener).float())
 
     def reduce(self, features: Tensor) -> Tensor:
         """Frozen features [n, f] to their principal components [n, c]; [n, 0] where the tower reads no image."""
@@ -59,7 +77,7 @@ class ItemTower(nn.Module):
         """
         total = self.bias.expand(len(rows), -1)
         if self.text is not None:
-            total = total + self.text(text)
+            total = total + self.text(text - self.text_mean)
         if self.visual is not None and self.no_visual is not None:
             total = total + torch.where(has_visual[:, None], self.visual(components), self.no_visual)
         if self.collaborative is not None:
@@ -71,4 +89,4 @@ class ItemTower(nn.Module):
         """Pooled texts [n, w] of queries in the items' space [n, d], unit length; zeros where the text or the text part is missing."""
         if self.text is None:
             return text.new_zeros(len(text), len(self.bias))
-        return F.normalize(self.text(text).float(), dim=-1)
+        return F.normalize(self.text(text - self.text_mean).float(), dim=-1)

@@ -32,18 +32,19 @@ def info_nce(
     log_q: Tensor | None = None,
     masked: Tensor | None = None,
 ) -> Tensor:
-    """Mean cross-entropy of the target among the candidates.
+    """Mean cross-entropy of the target, or of several in given shares, among the candidates.
 
-    ``L = mean_r -log( exp(s_rt) / sum_{j not masked for r} exp(s_rj) )`` with ``s_rj = scale <u_r, e_j> - log Q(j)``.
+    ``L = mean_r - sum_t y_rt log( exp(s_rt) / sum_{j not masked for r} exp(s_rj) )`` with ``s_rj = scale <u_r, e_j> - log Q(j)``;
+    one target has y = 1.
 
     Args:
         interests: float [n, d], unit rows.
         candidates: float [c, d], unit rows, each item once.
-        target: int64 [n], column of each row's next item.
+        target: int64 [n], column of each row's next item; or float [n, c], the shares y of its next items, which sum to 1 in a row.
         scale: 1 / temperature.
         log_q: float [c], log of the expected number of times that sampling draws candidate j; None where every item is a
             candidate (full softmax).
-        masked: bool [n, c], True where a candidate is not a negative of the row (the user takes it, by id). The target is never masked.
+        masked: bool [n, c], True where a candidate is not a negative of the row (the user takes it, by id). Targets are never masked.
 
     Returns: a scalar, in nats. 0 rows give 0.
 
@@ -54,9 +55,12 @@ def info_nce(
     if log_q is not None:
         logits = logits - log_q
     if masked is not None:
-        own = F.one_hot(target, logits.shape[1]).bool()
+        own = target > 0 if target.is_floating_point() else torch.zeros_like(masked).scatter(1, target[:, None], True)
         logits = logits.masked_fill(masked & ~own, float("-inf"))
-    return F.cross_entropy(logits, target, reduction="sum") / max(1, len(target))
+    if not target.is_floating_point():
+        return F.cross_entropy(logits, target, reduction="sum") / max(1, len(target))
+    log_shares = F.log_softmax(logits, dim=-1).masked_fill(target == 0, 0.0)  # 0 * -inf of a masked candidate would be no number
+    return -(target * log_shares).sum() / max(1, len(target))
 
 
 def sampling_log_q(popularity: Tensor, *, batch_targets: int, uniform: int, corpus: int) -> Tensor:

@@ -2,6 +2,8 @@
 
 from karma.config import TrainingConfig
 from karma.training.data import TrainingDataError
+from karma.training.guard import CollapseError
+from karma.training.step import DivergedError
 from karma.training.trainer import train
 
-__all__ = ["TrainingConfig", "TrainingDataError", "train"]
+__all__ = ["CollapseError", "DivergedError", "TrainingConfig", "TrainingDataError", "train"]

@@ -43,7 +43,8 @@ class Batch:
     Attributes:
         windows: the histories; the last event of each is a position with a loss.
         positions: int64 [b, p], places in the window; the last column is the window's last event.
-        targets: int64 [b, p], catalogue places; NO_TARGET where a window has fewer positions.
+        targets: int64 [b, p], catalogue places, of a basket its first; NO_TARGET where a window has fewer positions.
+        shares: float32 [r, c], how the targets of a row share its loss; None where each row has one target.
         candidates: int64 [c], catalogue places, ascending, each once.
         masked: bool [r, c], True where a candidate is no negative of the row; None where nothing is masked.
     """
@@ -53,6 +54,7 @@ class Batch:
     targets: Ints
     candidates: Ints
     masked: Bools | None
+    shares: npt.NDArray[np.float32] | None
 
 
 def windows_of(histories: Histories, events: list[Ints]) -> Windows:
@@ -111,7 +113,7 @@ def seen_so_far(histories: Histories, last: Ints, column_of: Ints, columns: int)
 
 
 class BatchSampler:
-    """Draws training batches; the same seed gives the same sequence."""
+    """Draws training batches; the same seed gives the same sequence, and the same batch after the same ``seek``."""
 
     def __init__(self, histories: Histories, split: Split, config: TrainingConfig, corpus: int) -> None:
         self._histories = histories
@@ -121,6 +123,7 @@ class BatchSampler:
         self._ends = np.flatnonzero(split.targets != NO_TARGET)
         types = config.encoder.event_types
         self._query_type = types.index(names.QUERY) if names.QUERY in types else len(types)
+        self._baskets = config.targets == "basket"
         self._random = np.random.default_rng(config.seed)
 
     @property
@@ -128,26 +131,39 @@ class BatchSampler:
         """Positions with a target."""
         return len(self._ends)
 
+    def seek(self, step: int, micro_batch: int) -> None:
+        """Draw that micro-batch of that step next, whatever was drawn before."""
+        self._random = np.random.default_rng([self._config.seed, step, micro_batch])
+
     def draw(self) -> Batch:
         """One batch; windows end at positions drawn uniformly, so active users appear as often as they have targets."""
         config = self._config
         ends = self._random.choice(self._ends, size=config.windows)
         shown = self._shown_queries(ends)
         lengths = config.encoder.history_length - (shown != NO_QUERY)
-        runs = [self._with_dropout(run) for run in newest(self._histories, ends, lengths)]
+        full = newest(self._histories, ends, lengths)
+        runs = [self._with_dropout(run) for run in full]
         windows = with_queries(windows_of(self._histories, runs), shown, self._query_type)
-        positions = np.stack([self._positions(run) for run in runs])
+        positions = np.stack([self._positions(run, whole=self._begins_user(of[0])) for run, of in zip(runs, full, strict=True)])
         positions[:, -1] = windows.lengths - 1
         events = np.take_along_axis(windows.events, np.maximum(positions, 0), axis=1)
         targets = np.where(positions >= 0, self._histories.items[self._split.targets[events]], NO_TARGET)
-        candidates = self._candidates(targets[targets != NO_TARGET])
+        rows = [self._targets_of(event) for event in np.where(targets != NO_TARGET, events, -1).ravel()] if self._baskets else None
+        candidates = self._candidates(np.concatenate(rows) if rows is not None else targets[targets != NO_TARGET])
         return Batch(
             windows=windows,
             positions=np.maximum(positions, 0),
             targets=targets,
             candidates=candidates,
             masked=self._masked(windows, events, candidates),
+            shares=None if rows is None else _shares(rows, candidates),
         )
+
+    def _targets_of(self, position: int) -> Ints:
+        """Distinct catalogue places of the position's basket; none for -1."""
+        if position < 0:
+            return np.zeros(0, np.int64)
+        return np.unique(self._histories.items[self._split.target_events(position)])
 
     def _shown_queries(self, ends: Ints) -> Ints:
         """For some windows the query of their target's own row; NO_QUERY for the others."""
@@ -159,9 +175,18 @@ class BatchSampler:
         kept[-1] = True
         return run[kept]
 
-    def _positions(self, run: Ints) -> Ints:
-        """Up to ``positions`` places of the run that have a target, the last one last; -1 before them where there are fewer."""
+    def _begins_user(self, event: int) -> bool:
+        return bool(self._histories.offsets[self._histories.users[event]] == event)
+
+    def _positions(self, run: Ints, *, whole: bool) -> Ints:
+        """Up to ``positions`` places of the run that have a target, the last one last; -1 before them where there are fewer.
+
+        Where the window cut the history (not ``whole``), its first half has no loss: those places would learn from a shorter history than
+        is read when the encoder serves.
+        """
         eligible = np.flatnonzero(self._split.targets[run[:-1]] != NO_TARGET)
+        if not whole:
+            eligible = eligible[eligible >= len(run) // 2]
         others = self._random.permutation(eligible)[: self._config.positions - 1]
         chosen = np.full(self._config.positions, -1, dtype=np.int64)
         chosen[len(chosen) - 1 - len(others) :] = [*np.sort(others), len(run) - 1]
@@ -194,3 +219,11 @@ class BatchSampler:
             found = column_of[np.append(items[items >= 0], last)]
             taken[row, found[found >= 0]] = True
         return taken
+
+
+def _shares(rows: list[Ints], candidates: Ints) -> npt.NDArray[np.float32]:
+    """Equal shares of each row's items among the candidates (ascending, all rows' items among them): [rows, candidates]."""
+    shares = np.zeros((len(rows), len(candidates)), np.float32)
+    for row, items in enumerate(rows):
+        shares[row, np.searchsorted(candidates, items)] = 1 / max(1, len(items))
+    return shares

@@ -1,33 +1,66 @@
 """What training leaves beside the artefact: decoders, optimiser state and log. Serving works without it."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
 from karma.training.losses import Learner
+from karma.training.optimiser import optimiser_tensors
+from karma.training.progress import Progress
+from karma.training.resume import load_checkpoint, save_checkpoint
 
 
-def save_state(folder: Path, learner: Learner, optimiser: torch.optim.Optimizer, log: list[dict[str, float]]) -> None:
-    """Write ``decoders.safetensors`` (with the temperature), ``optimiser.safetensors`` and ``log.jsonl``; no pickle."""
-    folder.mkdir(parents=True, exist_ok=True)
-    decoders = {
-        **learner.decoders.state_dict(),
-        **{f"temperature.{name}": value for name, value in learner.temperature.state_dict().items()},
-    }
-    save_file({name: tensor.detach().clone().contiguous() for name, tensor in decoders.items()}, folder / "decoders.safetensors")
-    save_file(_optimiser_tensors(optimiser), folder / "optimiser.safetensors")
-    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
+@dataclass(frozen=True)
+class StateFolder:
+    """``state/<version>/``; no file of it is a pickle.
+
+    While a run goes on: ``log.jsonl``, a row a validation, and ``unfinished.safetensors``, from which it goes on when it was stopped.
+    When it is done: the log, ``decoders.safetensors`` (with the temperature) and ``optimiser.safetensors``.
+    """
+
+    path: Path
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.path / "unfinished.safetensors"
+
+    @property
+    def _log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    def load(self, learner: Learner, optimiser: torch.optim.Optimizer) -> Progress | None:
+        """Bring learner and optimiser to the checkpoint of this version, if there is one."""
+        return load_checkpoint(self._unfinished, self.path.name, learner, optimiser)
+
+    def begin_log(self, rows: Iterable[dict[str, float]]) -> None:
+        """Make the log hold ``rows`` alone: none, or those up to the checkpoint."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._log.write_text("".join(map(_line, rows)), encoding="utf-8")
+
+    def keep(self, learner: Learner, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+        """Write the checkpoint of a validation."""
+        save_checkpoint(self._unfinished, self.path.name, learner, optimiser, progress)
+
+    def tell(self, row: dict[str, float]) -> None:
+        """Append a row to the log: it can be read at once."""
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(_line(row))
+
+    def finish(self, learner: Learner, optimiser: torch.optim.Optimizer) -> None:
+        """Leave what outlives the run, and remove what only an unfinished one needs."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        decoders = {
+            **learner.decoders.state_dict(),
+            **{f"temperature.{name}": value for name, value in learner.temperature.state_dict().items()},
+        }
+        save_file({name: tensor.detach().clone().contiguous() for name, tensor in decoders.items()}, self.path / "decoders.safetensors")
+        save_file(optimiser_tensors(optimiser), self.path / "optimiser.safetensors")
+        self._unfinished.unlink(missing_ok=True)
 
 
-def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's tensors as ``<parameter number>.<name>``, numbered over its groups in order."""
-    state = optimiser.state_dict()["state"]
-    return {
-        f"{number}.{name}": value.detach().clone().contiguous()
-        for number, values in state.items()
-        for name, value in values.items()
-        if isinstance(value, Tensor)
-    }
+def _line(row: dict[str, float]) -> str:
+    return json.dumps(row) + "\n"

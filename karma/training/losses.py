@@ -15,6 +15,7 @@ from karma.config import TrainingConfig
 from karma.model.decoders import Decoders
 from karma.model.encoder import KarmaEncoder
 from karma.model.interest_encoder import HistoryBatch
+from karma.model.own_items import evenly
 from karma.objectives.action import Temperature, info_nce, sampling_log_q
 from karma.objectives.generation import generation_loss
 from karma.objectives.reconstruction import reconstruction_loss
@@ -118,16 +119,16 @@ class _Step:
         targets = torch.as_tensor(batch.targets).flatten()
         real = targets >= 0
         candidates = torch.as_tensor(batch.candidates)
-        columns = torch.searchsorted(candidates, targets[real])
+        target = torch.searchsorted(candidates, targets[real]) if batch.shares is None else torch.as_tensor(batch.shares)[real]
         masked = None if batch.masked is None else torch.as_tensor(batch.masked)[real]
         log_q = None
         if len(candidates) < len(learner.tensors.rows):
             log_q = sampling_log_q(
-                learner.popularity[candidates], batch_targets=int(real.sum()),
+                learner.popularity[candidates], batch_targets=int(real.sum() if batch.shares is None else (target > 0).sum()),
                 uniform=learner.config.softmax.uniform, corpus=len(learner.tensors.rows),
             )  # fmt: skip
         interests = self.interests.flatten(0, 1)[real]
-        return info_nce(interests, self._items[self._column[candidates]], columns, learner.temperature(), log_q=log_q, masked=masked)
+        return info_nce(interests, self._items[self._column[candidates]], target, learner.temperature(), log_q=log_q, masked=masked)
 
     def generation(self) -> Tensor:
         head, states = self._learner.decoders.lm_head, self._states
@@ -158,7 +159,7 @@ class _Step:
 
 def item_vectors(model: KarmaEncoder, tensors: CatalogueTensors, places: Tensor, keep: Tensor | None = None) -> Tensor:
     """Unit vectors of the catalogue's items at ``places``: float32 [places, d]."""
-    return model.items(tensors.texts.bag(places), tensors.components[places], tensors.has_visual[places], tensors.rows[places], keep)
+    return model.items(tensors.texts.read(places), tensors.components[places], tensors.has_visual[places], tensors.rows[places], keep)
 
 
 def history_batch(model: KarmaEncoder, tensors: CatalogueTensors, windows: Windows, items: Tensor, column: Tensor) -> HistoryBatch:
@@ -171,7 +172,8 @@ def history_batch(model: KarmaEncoder, tensors: CatalogueTensors, windows: Windo
     vectors = F.embedding(column[places.clamp(min=0)].clamp(min=0), items) * (places >= 0)[..., None]
     asked, index = queries_of(torch.as_tensor(windows.queries))
     kinds, event_types = torch.as_tensor(windows.kinds), torch.as_tensor(windows.event_types)
-    return model.histories(vectors, kinds, event_types, tensors.queries.bag(asked), index)
+    anchors = evenly(items, model.anchors) if model.anchors else None
+    return model.histories(vectors, kinds, event_types, tensors.queries.read(asked), index, anchors)
 
 
 def queries_of(queries: Tensor) -> tuple[Tensor, Tensor]:
@@ -188,7 +190,7 @@ def appended(tokens: Tensor, lengths: Tensor, text: Tensor) -> Tensor:
     return room.scatter(1, places[..., None].expand(-1, -1, text.shape[-1]), text.to(room.dtype))
 
 
-def popularity_of(items: Ints, corpus: int) -> Tensor:
-    """Share of each item among the training targets: float32 [corpus]."""
-    counts = torch.bincount(torch.from_numpy(items), minlength=corpus).float()
-    return counts / counts.sum().clamp(min=1)
+def popularity_of(counts: Ints) -> Tensor:
+    """Share of each item among the training targets, from its uses as one: float32 [corpus]."""
+    uses = torch.from_numpy(counts).float()
+    return uses / uses.sum().clamp(min=1)

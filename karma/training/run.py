@@ -1,49 +1,41 @@
 """One training run: steps, validations, and the best checkpoint."""
 
 import logging
-import math
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from karma.config import TrainingConfig
 from karma.model.decoders import Decoders
 from karma.objectives.action import Temperature
-from karma.precision import training_device, wants_bf16
+from karma.precision import training_device
 from karma.training.batches import BatchSampler
+from karma.training.checkpoint import StateFolder
 from karma.training.data import TrainingData, TrainingDataError
-from karma.training.examples import NO_TARGET, Split, split
-from karma.training.losses import Learner, popularity_of
-from karma.training.optimiser import optimiser_of, rate_at
+from karma.training.examples import Split, split
+from karma.training.group import ALONE, Group
+from karma.training.guard import CollapseError, refuse_collapse
+from karma.training.losses import Learner, item_vectors, popularity_of
+from karma.training.optimiser import optimiser_of
+from karma.training.progress import Best, Progress
 from karma.training.start import Start, start
+from karma.training.step import DivergedError, Stepper
 from karma.training.validation import Validation
 
 log = logging.getLogger("karma.training")
 
+__all__ = ["CollapseError", "DivergedError", "Run"]
+
 CHOSEN_BY = "ndcg"
-
-
-class DivergedError(Exception):
-    """Raised when a loss is no longer finite: the message names the step and the losses."""
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best checkpoint so far: its validation metrics, its step, and the state of each of the learner's parts."""
-
-    metrics: dict[str, float]
-    step: int
-    weights: list[dict[str, Tensor]]
 
 
 @dataclass(kw_only=True)
 class Run:
-    """What learns, on which batches, judged how; ``log`` has a row a validation."""
+    """What learns, on which batches, judged how; ``progress`` once it has begun; ``observer`` is called after each validation."""
 
     config: TrainingConfig
     start: Start
@@ -51,88 +43,116 @@ class Run:
     sampler: BatchSampler
     validation: Validation
     optimiser: torch.optim.Optimizer
-    log: list[dict[str, float]] = field(default_factory=list)
+    stepper: Stepper
+    group: Group = ALONE
+    progress: Progress | None = None
+    observer: Callable[[int, "Run"], None] | None = None
 
     @classmethod
-    def of(cls, config: TrainingConfig, data: TrainingData, *, progress: bool) -> "Run":
-        """Seed everything and build the run. Raises TrainingDataError where nothing can be learnt."""
+    def of(cls, config: TrainingConfig, data: TrainingData, *, progress: bool, group: Group = ALONE) -> "Run":
+        """Seed everything and build the run of this process of ``group``. Raises TrainingDataError where nothing can be learnt."""
         torch.manual_seed(config.seed)
         repeats = config.softmax.repeats
-        examples = split(data.histories, strict=config.ties == "strict", repeats=repeats, share=config.held_out_users, seed=config.seed)
+        examples = split(
+            data.histories, strict=config.ties == "strict", repeats=repeats, share=config.held_out_users, seed=config.seed,
+            baskets=config.targets == "basket",
+        )  # fmt: skip
         sampler = BatchSampler(data.histories, examples, config, len(data.catalogue))
         if not sampler.examples:
             raise TrainingDataError("no user has two item events at different times: there is nothing to learn the next item from")
         made = start(data, examples, config, progress=progress)
         learner = _learner(config, data, examples, made, training_device())
+        optimiser = optimiser_of(learner)
         return cls(
             config=config,
             start=made,
             learner=learner,
             sampler=sampler,
             validation=Validation(histories=data.histories, split=examples, tensors=learner.tensors, mask_seen=not repeats),
-            optimiser=optimiser_of(learner),
+            optimiser=optimiser,
+            stepper=Stepper(learner=learner, sampler=sampler, optimiser=optimiser, group=group),
+            group=group,
         )
 
-    def fit(self, *, progress: bool) -> dict[str, float]:
+    def fit(self, state: StateFolder | None = None, *, progress: bool) -> dict[str, float]:
         """Train, restore the best checkpoint, and bring it to the CPU. Returns its validation metrics, and those of popularity.
+
+        With ``state`` the run goes on from the checkpoint that lies there, if it is of this version, and leaves one each validation.
+        Of a group only the first process validates, keeps and returns anything; the others return no metric.
 
         Raises:
             DivergedError: a loss is no longer finite.
+            CollapseError: a validation is beyond a limit of ``config.guard``.
         """
         with self.learner.device if self.learner.device.type != "cpu" else nullcontext():  # tensors made in a step lie where the model is
-            best = self._best(progress=progress)
-        self.learner.restore(best.weights)
+            best = self._best(state, progress=progress)
+            if not self.group.is_first:
+                return {}
+            self.learner.restore(best.weights)
+            self._keep_anchors()
         for part in self.learner.parts:
             part.to("cpu")
         return self._metrics(best)
 
-    def _best(self, *, progress: bool) -> Best:
-        config, learner = self.config, self.learner
-        schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: rate_at(step, config.learning_warm_up, config.steps))
-        best = Best(self.validation.measure(learner.model), 0, learner.state())
-        began = time.monotonic()
-        learner.model.train()
-        steps = tqdm(range(1, config.steps + 1), desc=f"training {config.name}", disable=not progress)
-        for step in steps:
-            losses = self.step(step)
-            schedule.step()
-            seconds = time.monotonic() - began
-            is_last = step == config.steps or (config.max_seconds is not None and seconds > config.max_seconds)
-            if is_last or step % config.validate_every == 0:
-                best = self._validated(step, {"seconds": seconds, **losses}, best)
-                steps.set_postfix({"action": f"{losses['action']:.2f}", CHOSEN_BY: f"{self.log[-1][CHOSEN_BY]:.4f}"})
-            if is_last or step - best.step >= config.patience * config.validate_every:
-                log.info("trained for %d of %d steps; the best checkpoint is that of step %d", step, config.steps, best.step)
-                break
-        return best
+    @torch.no_grad()
+    def _keep_anchors(self) -> None:
+        learner = self.learner
+        if learner.model.interest.own is not None:
+            learner.model.eval()
+            learner.model.interest.own.keep(item_vectors(learner.model, learner.tensors, torch.arange(len(learner.tensors.rows))))
+
+    def _best(self, state: StateFolder | None, *, progress: bool) -> Best:
+        config, told = self.config, self._begun(state)
+        began = time.monotonic() - told.seconds
+        self.learner.model.train()
+        with tqdm(desc=f"training {config.name}", initial=told.step, total=config.steps, disable=not progress) as steps:
+            while not self.group.from_first(told.is_over(config)):
+                losses = self.step(told.step + 1)
+                told.step, told.seconds = told.step + 1, time.monotonic() - began
+                if self.group.is_first and (told.has_spent_all(config) or told.step % config.validate_every == 0):
+                    self._validate(told, losses, state)
+                    steps.set_postfix({"action": f"{losses['action']:.2f}", CHOSEN_BY: f"{told.log[-1][CHOSEN_BY]:.4f}"})
+                steps.update()
+        log.info("trained for %d of %d steps; the best checkpoint is that of step %d", told.step, config.steps, told.best.step)
+        return told.best
+
+    def _begun(self, state: StateFolder | None) -> Progress:
+        """Where the run goes on, or its beginning; all processes with the same weights."""
+        learner = self.learner
+        found = state.load(learner, self.optimiser) if state else None
+        begins_at = found.step if found else 0
+        if self.group.from_first(begins_at) != begins_at:
+            raise RuntimeError("the processes found different checkpoints: the state folder must be one that all of them see")
+        self.group.copy_from_first(learner.parts)
+        if state and self.group.is_first:
+            state.begin_log(found.log if found else [])
+        self.progress = found or Progress(best=self._untrained())
+        return self.progress
+
+    def _untrained(self) -> Best:
+        metrics = self.validation.measure(self.learner.model) if self.group.is_first else {}
+        return Best(metrics, 0, self.learner.state())
 
     def step(self, step: int) -> dict[str, float]:
         """One optimiser step, counted from 1. Returns the unweighted losses. Raises DivergedError."""
-        learner, config = self.learner, self.config
-        device = learner.device
-        bf16 = torch.autocast(device.type, dtype=torch.bfloat16, enabled=wants_bf16(config.precision, device))
-        # On a CPU the gradient of the fused kernel would be the slowest part of a step.
-        with bf16, sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext():
-            losses = learner.losses(self.sampler.draw())
-        told = {name: loss.item() for name, loss in losses.items()}
-        if not all(math.isfinite(value) for value in told.values()):
-            raise DivergedError(f"a loss of step {step} is not finite: {told}")
-        ramp = min(1.0, step / max(1, config.objectives.ramp_steps))
-        weighted = [getattr(config.objectives, name) * (1.0 if name == "action" else ramp) * loss for name, loss in losses.items()]
-        self.optimiser.zero_grad()
-        torch.stack(weighted).sum().backward()
-        for part in (learner.model, learner.decoders):
-            if parameters := list(part.parameters()):
-                nn.utils.clip_grad_norm_(parameters, config.clip)
-        self.optimiser.step()
-        return told
+        return self.stepper.take(step)
 
-    def _validated(self, step: int, facts: dict[str, float], best: Best) -> Best:
-        """Validate, log, and return the better of ``best`` and the present checkpoint."""
+    def _validate(self, told: Progress, losses: dict[str, float], state: StateFolder | None) -> None:
+        """Validate, log, and keep what is best and where the run is. Raises CollapseError."""
         found = self.validation.measure(self.learner.model)
-        self.log.append({"step": step, **facts, **found})
-        log.info("step %d: %s", step, {name: round(value, 4) for name, value in self.log[-1].items()})
-        return Best(found, step, self.learner.state()) if found[CHOSEN_BY] > best.metrics[CHOSEN_BY] else best
+        facts = {name: float(value) for name, value in self.stepper.facts.items()}
+        row = {"step": told.step, "seconds": told.seconds, **losses, **facts, **found}
+        told.log.append(row)
+        log.info("step %d: %s", told.step, {name: round(value, 4) for name, value in row.items()})
+        if state:
+            state.tell(row)
+        if self.observer is not None:
+            self.observer(told.step, self)
+        refuse_collapse(self.config, row, self.validation.vectors)
+        if found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
+            told.best = Best(found, told.step, self.learner.state())
+        if state:
+            state.keep(self.learner, self.optimiser, told)
 
     def _metrics(self, best: Best) -> dict[str, float]:
         popular = self.validation.popularity(self.learner.popularity.cpu().numpy())
@@ -146,14 +166,13 @@ class Run:
 
 
 def _learner(config: TrainingConfig, data: TrainingData, examples: Split, made: Start, device: torch.device) -> Learner:
-    targets = data.histories.items[examples.targets[examples.targets != NO_TARGET]]
     components = made.tensors.components.shape[1] if data.catalogue.has_visual.any() else 0
     return Learner(
         model=made.model.to(device),
         decoders=Decoders(config.objectives, dim=config.encoder.dim, lm_head=made.lm_head, components=components).to(device),
         temperature=Temperature(config.softmax.temperature).to(device),
         tensors=made.tensors.to(device),
-        popularity=popularity_of(targets, len(data.catalogue)).to(device),
+        popularity=popularity_of(examples.target_counts(data.histories.items, len(data.catalogue))).to(device),
         config=config,
         generator=torch.Generator(device).manual_seed(config.seed),
     )

@@ -1,7 +1,7 @@
-"""Training: from a folder of data to an artefact, once for the same data and configuration."""
+"""Training: from a folder of data to an artefact, once for the same data and configuration, however often it was stopped."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,60 +12,78 @@ from karma.config import TrainingConfig
 from karma.manifest import ENCODER_CODE_VERSION, file_digest, value_digest
 from karma.precision import training_device, wants_bf16
 from karma.text import RENDERER_VERSION
-from karma.training.checkpoint import save_state
+from karma.training.checkpoint import StateFolder
 from karma.training.data import Meta, read_meta, read_training_data
+from karma.training.group import Group
 from karma.training.run import Run
 
 log = logging.getLogger("karma.training")
 
-TRAINER_VERSION = "1"
+TRAINER_VERSION = "2"
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
-    """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the backbone's files, the code's versions, and where and
-    how precisely this machine computes."""
+    """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the files of pretrained models, the code's versions, and
+    where and how precisely this machine computes."""
     device = training_device()
     computes = (device.type, wants_bf16(config.precision, device))
     code = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION, computes)
-    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), _backbone_files(config), *code)
+    pretrained = [_source_files(source.source) for source in (config.backbone, config.text_encoder)]
+    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), pretrained, *code)
     return f"{config.name}-{digest[:12]}"
 
 
-def _backbone_files(config: TrainingConfig) -> dict[str, str]:
-    """sha256 of each file of a backbone that is a folder, so that its content counts and not only its path."""
-    folder = Path(config.backbone.source) if config.backbone.source else None
+def _source_files(source: str | None) -> dict[str, str]:
+    """sha256 of each file of a pretrained model that is a folder, so that its content counts and not only its path."""
+    folder = Path(source) if source else None
     if folder is None or not folder.is_dir():
         return {}
     return {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
 
-def train(config: TrainingConfig, data: Path, out: Path, *, state: Path | None = None, progress: bool = True) -> Path:
+def train(
+    config: TrainingConfig, data: Path, out: Path, *, state: Path | None = None, progress: bool = True,
+    observer: Callable[[int, Run], None] | None = None,
+) -> Path:  # fmt: skip
     """Train an encoder, or find the one that the same data and configuration gave.
+
+    In a process group (``karma.training.distributed``) every process calls it alike, and the first one writes.
 
     Args:
         data: training data folder (``karma.training.data``).
         out: the artefact is written to ``out/<version>/``.
-        state: decoders, optimiser state and the log go to ``state/<version>/``; by default beside ``out``, in ``training/``.
+        state: log, checkpoint, decoders and optimiser state go to ``state/<version>/``; by default beside ``out``, in ``training/``.
+            A run that was stopped goes on from its checkpoint there.
         progress: show progress bars.
+        observer: called with the step and the run after each validation.
 
     Returns: the artefact's folder.
 
     Raises:
         TrainingDataError: the data cannot be read, or nothing can be learnt from it.
+        ValueError: the processes do not divide ``config.accumulate``.
         DivergedError: a loss is no longer finite.
+        CollapseError: vectors or losses have collapsed (``karma.training.guard``).
     """
+    group = Group.current(training_device())
+    if config.accumulate % group.size:
+        raise ValueError(f"{group.size} processes cannot share accumulate = {config.accumulate} micro-batches (config.for_processes)")
     version = version_of(config, read_meta(data))
     folder = Path(out) / version
-    if _is_there(folder):
+    if group.from_first(group.is_first and _is_there(folder)):
         log.info("%s exists: nothing to train", folder)
         return folder
     read = read_training_data(data, config.encoder.event_types)
+    left = StateFolder((state or Path(out).parent / "training") / version)
     with _threads(config.threads):
-        run = Run.of(config, read, progress=progress)
-        metrics = run.fit(progress=progress)
-    export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, _provenance(version, config, read.meta, metrics))
-    save_state((state or Path(out).parent / "training") / version, run.learner, run.optimiser, run.log)
-    log.info("%s: %s", folder, metrics)
+        run = Run.of(config, read, progress=progress, group=group)
+        run.observer = observer
+        metrics = run.fit(left, progress=progress)
+    if group.is_first:
+        export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, provenance(version, config, read.meta, metrics))
+        left.finish(run.learner, run.optimiser)
+        log.info("%s: %s", folder, metrics)
+    group.from_first(0)  # nobody returns before the artefact is there
     return folder
 
 
@@ -89,7 +107,8 @@ def _is_there(folder: Path) -> bool:
     return True
 
 
-def _provenance(version: str, config: TrainingConfig, meta: Meta, metrics: dict[str, float]) -> Provenance:
+def provenance(version: str, config: TrainingConfig, meta: Meta, metrics: dict[str, float]) -> Provenance:
+    """What the manifest says of where the weights come from."""
     reads_images = config.encoder.use_visual
     return Provenance(
         version=version,

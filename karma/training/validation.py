@@ -31,17 +31,20 @@ class Validation:
     tensors: CatalogueTensors
     mask_seen: bool
 
+    @property
+    def vectors(self) -> dict[str, int]:
+        """How many vectors ``measure`` judges the shape of."""
+        return {"items": len(self.tensors.rows), "interests": len(self.split.held_out)}
+
     def measure(self, model: KarmaEncoder) -> dict[str, float]:
-        """``measures`` of the encoder, and the effective rank of item and interest vectors; the encoder is left in training mode."""
+        """``measures`` of the encoder, and the shape of item and interest vectors; the encoder is left in training mode."""
         model.eval()
         with torch.inference_mode():
             items = item_vectors(model, self.tensors, torch.arange(len(self.tensors.rows)))
             interests = [self._interests(model, items, last) for last in self._blocks(self.split.last_seen)]
         model.train()
         found = measures(self._ranks([(block @ items.T).cpu().numpy() for block in interests]), len(items))
-        clouds = {"items": items, "interests": torch.cat([*interests, items[:0]])}
-        ranks = {f"effective_rank_{name}": spectrum(cloud.cpu().numpy()).effective_rank for name, cloud in clouds.items() if len(cloud) > 1}
-        return {**found, **ranks}
+        return {**found, **_shape("items", items), **_shape("interests", torch.cat([*interests, items[:0]]))}
 
     def popularity(self, popularity: npt.NDArray[np.float32]) -> dict[str, float]:
         """The same measures for ranking every user by the items' shares [k] among the training targets."""
@@ -66,6 +69,14 @@ class Validation:
 
     def _blocks(self, values: Ints) -> list[Ints]:
         return [values[first : first + USERS_AT_ONCE] for first in range(0, len(values), USERS_AT_ONCE)]
+
+
+def _shape(name: str, vectors: Tensor) -> dict[str, float]:
+    """Effective rank and mean cosine of some vectors; of fewer than two nothing can be said."""
+    if len(vectors) < 2:
+        return {}
+    shape = spectrum(vectors.cpu().numpy())
+    return {f"effective_rank_{name}": shape.effective_rank, f"mean_cosine_{name}": shape.mean_cosine}
 
 
 def measures(ranks: Ints, corpus: int) -> dict[str, float]:

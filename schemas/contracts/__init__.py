@@ -14,6 +14,7 @@ from schemas.contracts.impressions import IMPRESSIONS
 from schemas.contracts.items import ITEMS
 from schemas.contracts.operations import ENCODER_VERSIONS, QUARANTINE, RUN_LEDGER
 from schemas.contracts.ranking_features import RANKING_FEATURES, RANKING_FEATURES_STAGED
+from schemas.contracts.requests import REQUEST_EMBEDDINGS, REQUEST_EMBEDDINGS_STAGED, REQUESTS
 
 CONTRACTS: dict[str, Contract] = {
     contract.table: contract
@@ -21,6 +22,7 @@ CONTRACTS: dict[str, Contract] = {
         EVENTS,
         ITEMS,
         IMPRESSIONS,
+        REQUESTS,
         VISUAL_FEATURES,
         ITEM_EMBEDDINGS_STAGED,
         ITEM_EMBEDDINGS,
@@ -29,6 +31,8 @@ CONTRACTS: dict[str, Contract] = {
         INTEREST_EMBEDDINGS,
         RANKING_FEATURES_STAGED,
         RANKING_FEATURES,
+        REQUEST_EMBEDDINGS_STAGED,
+        REQUEST_EMBEDDINGS,
         QUARANTINE,
         RUN_LEDGER,
         ENCODER_VERSIONS,

@@ -54,5 +54,6 @@ ENCODER_VERSIONS = Contract(
         optional("promoted_at", "timestamp", "when the alias was given (UTC)"),
         required("created_at", "timestamp", "when it was registered (UTC)"),
         optional("metrics", "map<string,double>", "by name"),
+        optional("details", "map<string,string>", "of one that is or was champion: the evidence, or why it was promoted without"),
     ),
 )

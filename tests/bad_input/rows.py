@@ -36,6 +36,10 @@ def impression(**facts: Any) -> dict[str, Any]:
     return {**given, "position": "1", "clicked": "true", **facts}
 
 
+def request(**facts: Any) -> dict[str, Any]:
+    return {"request_id": "r1", "user_id": "u1", "request_time": NOON, "query": "blue jug", **facts}
+
+
 def _events(reason: str, *rows: dict[str, Any]) -> Rows:
     return Rows(names.EVENTS, reason, rows)
 
@@ -48,16 +52,23 @@ def _impressions(reason: str, *rows: dict[str, Any]) -> Rows:
     return Rows(names.IMPRESSIONS, reason, rows)
 
 
+def _requests(reason: str, *rows: dict[str, Any]) -> Rows:
+    return Rows(names.REQUESTS, reason, rows)
+
+
 KINDS: dict[str, list[Rows]] = {
     "a null key": [
         _events("null_key", event(user_id=None), event(user_id="  ")),
         _items("null_key", item(item_id=None)),
         _impressions("null_key", impression(request_id=None), impression(item_id=None), impression(user_id=None)),
+        _requests("null_key", request(request_id=None), request(request_id="r3", user_id=" ")),
     ],
     "a missing value": [
         _events("missing:event_time", event(event_time=None)),
         _events("missing:event_type", event(event_type="")),
         _impressions("missing:clicked", impression(clicked=None, item_id="i3")),
+        _requests("missing:request_time", request(request_id="r4", request_time=None)),
+        _requests("missing:query", request(request_id="r5", query=None), request(request_id="r6", query=" ")),
     ],
     "a value of a wrong type": [
         _events("bad_type:event_time", event(event_time="yesterday"), event(event_time="2026-02-30"), event(event_time="10/03/2026")),
@@ -65,6 +76,7 @@ KINDS: dict[str, list[Rows]] = {
         _items("bad_type:price", item(item_id="i5", price="cheap")),
         _items("bad_type:valid_from", item(item_id="i6", valid_from="soon")),
         _impressions("bad_type:clicked", impression(clicked="2", item_id="i4")),
+        _requests("bad_type:request_time", request(request_id="r7", request_time="soon")),
         _impressions("bad_type:position", impression(position="1.5", item_id="i5")),
     ],
     "an unknown event type": [_events("unknown_event_type", event(event_type="hover"))],
@@ -72,10 +84,12 @@ KINDS: dict[str, list[Rows]] = {
     "an event from the future": [
         _events("future", event(event_time=START + timedelta(days=1)), event(event_time=START + timedelta(days=300))),
         _impressions("future", impression(impression_time=START + timedelta(days=1), item_id="i6")),
+        _requests("future", request(request_id="r8", request_time=START + timedelta(days=1))),
     ],
     "an event too late": [
         _events("too_late", event(event_time=START - timedelta(days=7, microseconds=1))),
         _impressions("too_late", impression(impression_time=START - timedelta(days=8), item_id="i7")),
+        _requests("too_late", request(request_id="r9", request_time=START - timedelta(days=8))),
     ],
     "a duplicate event id": [_events("duplicate_event_id", event(event_id="e1", item_id="i2"), event(event_id="e1", item_id="i3"))],
     "a duplicate item": [
@@ -86,6 +100,7 @@ KINDS: dict[str, list[Rows]] = {
         )
     ],
     "a duplicate impression": [_impressions("duplicate_impression", impression(clicked="false"), impression(request_id="r2"))],
+    "a duplicate request": [_requests("duplicate_request", request(query="other"), request(request_id="r2"))],
     "broken UTF-8": [
         _events("not_utf8", event(query=b"caf\xe9"), event(user_id=b"\xff\xfe")),
         _items("not_utf8", item(item_id="i7", title=b"Pich\xe9")),
@@ -137,6 +152,7 @@ GOOD = [
         item(item_id="i1", valid_from=START - timedelta(days=30), title="Jug"),
     ),
     _impressions(ACCEPTED, impression(), impression(item_id="i2", position=None, clicked="0"), impression(request_id="r2")),
+    _requests(ACCEPTED, request(), request(request_id="r2", request_time=START - timedelta(days=7))),
 ]
 """Rows that nothing speaks against, at the edges of what is allowed; the duplicates above repeat some of them."""
 

@@ -24,7 +24,7 @@ LOADS = [
     for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS)
     for format in FORMATS
     if (table, format) != (names.ITEMS, "csv")
-]
+] + [(names.REQUESTS, "csv")]
 
 
 @dataclass(frozen=True)

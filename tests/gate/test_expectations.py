@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.gate import FAILED, NOT_APPLICABLE, PASSED
-from jobs.gate.expectations import bounds_in_words, judge, read_result
+from jobs.gate.expectations import judge, read_result
 from jobs.gate.rules import EVERY_ROW, FIGURE, ROW_COUNT, Rule
 from schemas.gate_rules import Threshold
 
@@ -59,7 +59,7 @@ def test_a_rule_that_cannot_be_judged_fails_where_it_always_applies() -> None:
     [(0.2, 0.99999, "0.2 to 0.99999"), (5.0, None, ">= 5"), (None, 0.9, "<= 0.9"), (1234567, 1234567, "exactly 1234567")],
 )
 def test_bounds_in_words_lose_no_digit(minimum: float | None, maximum: float | None, words: str) -> None:
-    assert bounds_in_words(Threshold(minimum=minimum, maximum=maximum, reason="-")) == words
+    assert Threshold(minimum=minimum, maximum=maximum, reason="-").in_words() == words
 
 
 def test_a_rule_on_every_row_needs_both_bounds() -> None:

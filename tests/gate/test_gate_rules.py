@@ -4,10 +4,10 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from schemas.gate_rules import ACTIVITY_BUCKETS, ALWAYS, INTEREST_RULES, ITEM_RULES, RANKING_RULES, FrameRules, Threshold
+from schemas.gate_rules import ACTIVITY_BUCKETS, ALWAYS, INTEREST_RULES, ITEM_RULES, RANKING_RULES, REQUEST_RULES, FrameRules, Threshold
 
 
-@pytest.mark.parametrize("rules", [INTEREST_RULES, ITEM_RULES, RANKING_RULES], ids=lambda rules: type(rules).__name__)
+@pytest.mark.parametrize("rules", [INTEREST_RULES, ITEM_RULES, RANKING_RULES, REQUEST_RULES], ids=lambda rules: type(rules).__name__)
 def test_every_threshold_has_a_reason_and_an_open_interval_at_least_one_end(rules: FrameRules) -> None:
     filled_by_the_run = {"row_count", "dimension"}
     for field in fields(rules):

@@ -59,7 +59,14 @@ def broken_imports(rule: Rule, files: list[Path]) -> list[str]:
     return [f"{path}:{line} imports {module}" for path in files for line, module in imported_modules(parse(path)) if rule(path, module)]
 
 
-DRIVERS = ("run_day", "ranking_features", "training_shards", "table_upkeep", "promote")  # run_day imports all jobs of a day
+DRIVERS = (
+    "run_day",
+    "ranking_features",
+    "request_embeddings",
+    "training_shards",
+    "table_upkeep",
+    "promote",
+)  # run_day imports all jobs of a day
 FOR_WORKERS_AND_GATES = ("torch", "transformers", "great_expectations", "plotly")
 
 

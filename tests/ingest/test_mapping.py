@@ -17,6 +17,7 @@ def test_the_example_says_what_its_comments_say() -> None:
     assert mapping.events["event_time"] == ColumnRule(column="ts", time="epoch_milliseconds")
     assert mapping.events["event_type"].values["buy"] == names.PURCHASE
     assert mapping.items["valid_from"].zone == "Europe/Paris"
+    assert mapping.requests["query"] == ColumnRule(column="search_phrase")
     assert (mapping.csv.delimiter, mapping.csv.multiline) == (";", True)
 
 
@@ -25,7 +26,7 @@ def test_no_file_maps_every_column_to_itself() -> None:
 
 
 def test_what_ingest_makes_itself_cannot_be_given() -> None:
-    given = {name for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS) for name in source_columns(table)}
+    given = {name for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS, names.REQUESTS) for name in source_columns(table)}
     assert not {"ds", "content_hash", "image_sha256"} & given
 
 

@@ -1,5 +1,6 @@
 """The artefact: complete, checked before it is loaded, without decoders, and equal to the encoder that was exported."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -109,6 +110,26 @@ def test_reloaded_vectors_equal_those_of_the_exported_model(tmp_path: Path) -> N
     assert np.array_equal(*items)
     histories = (items[0][None], np.ones((1, 3), np.int64), np.zeros((1, 3), np.int64), [["red", None, None]])
     assert np.array_equal(memory.encode_histories(*histories), loaded.encode_histories(*histories))
+
+
+def test_the_data_are_told_and_are_no_part_of_the_space(tmp_path: Path) -> None:
+    """The weights are: the same ones from other data give the same vectors."""
+    model, tokenizer = small_encoder()
+    facts = {"version": "v", "trained_until": "2026-01-01", "protocol": "time_split"}
+    told = export_encoder(tmp_path / "told", model, tokenizer, ["a", "b"], Provenance(**facts, data_fingerprint="5eed"))
+    untold = export_encoder(tmp_path / "untold", model, tokenizer, ["a", "b"], Provenance(**facts))
+    assert (told.data_fingerprint, untold.data_fingerprint) == ("5eed", "")
+    assert told.space_id == untold.space_id
+    assert read_manifest(tmp_path / "told").data_fingerprint == "5eed"
+    assert "| training data | `5eed` |" in (tmp_path / "told" / "README.md").read_text()
+    assert "| training data | no fingerprint given |" in (tmp_path / "untold" / "README.md").read_text()
+
+
+def test_a_manifest_from_before_the_fingerprint_is_read(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["data_fingerprint"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert load_encoder(copy).manifest.data_fingerprint == ""
 
 
 def test_a_module_with_a_head_cannot_be_exported(tmp_path: Path) -> None:

@@ -83,3 +83,38 @@ def test_the_last_target_of_every_user_is_held_out() -> None:
     assert examples.held_out.tolist() == [2, 8]
     assert examples.last_seen.tolist() == [1, 7]
     assert examples.targets.tolist() == [1, NO_TARGET, NO_TARGET, 4, NO_TARGET, 7, 7, NO_TARGET, NO_TARGET]
+
+
+def loop_baskets(users: list[Events], *, repeats: bool) -> dict[int, list[int]]:
+    """By the last event of each time stamp that another with targets follows: the target events."""
+    found, start = {}, 0
+    for events in users:
+        for place, (time, _) in enumerate(events):
+            if place + 1 < len(events) and events[place + 1][0] == time:
+                continue
+            later = [
+                other
+                for other in range(place + 1, len(events))
+                if events[other][1] >= 0 and (repeats or events[other][1] not in [item for _, item in events[:other]])
+            ]
+            if later:
+                found[start + place] = [start + other for other in later if events[other][0] == events[later[0]][0]]
+        start += len(events)
+    return found
+
+
+@given(users_of_events, st.booleans())
+def test_a_basket_s_end_predicts_all_of_the_next_basket(users: list[Events], repeats: bool) -> None:
+    """Nobody is held out here but by the rule; what is trained on is what the loop finds before the cut."""
+    histories = histories_of(users)
+    found = split(histories, strict=True, repeats=repeats, share=0.01, seed=0, baskets=True)
+    cut = {int(histories.users[last]): int(last) for last in found.last_seen}
+    expected = {
+        position: targets
+        for position, targets in loop_baskets(users, repeats=repeats).items()
+        if max(targets) <= cut.get(int(histories.users[position]), len(histories.users))
+    }
+    positions = np.flatnonzero(found.targets != NO_TARGET)
+    assert {int(position): found.target_events(position).tolist() for position in positions} == expected
+    uses = [int(histories.items[target]) for targets in expected.values() for target in targets]
+    assert found.target_counts(histories.items, 4).tolist() == [uses.count(item) for item in range(4)]

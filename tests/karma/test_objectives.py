@@ -54,6 +54,24 @@ def test_info_nce_without_correction_or_mask(random: torch.Generator) -> None:
     assert info_nce(u, e, target, SCALE).item() == pytest.approx(expected, abs=1e-5)
 
 
+def test_info_nce_of_several_targets_shares_the_loss(random: torch.Generator) -> None:
+    """A row's loss is the shares' mean of the losses of its targets, none of which is masked for another."""
+    u, e = unit(ROWS, DIM, random=random), unit(CANDIDATES, DIM, random=random)
+    log_q, masked = torch.randn(CANDIDATES, generator=random), torch.rand(ROWS, CANDIDATES, generator=random) < 0.4
+    shares = torch.zeros(ROWS, CANDIDATES)
+    baskets = [[0], [1, 4], [2, 3, 6], [5], [0, 6]]
+    for row, basket in enumerate(baskets):
+        shares[row, basket] = 1 / len(basket)
+        masked[row, basket] = False
+    loops = [
+        sum(loop_info_nce(u[[row]], e, torch.tensor([item]), log_q, masked[[row]]) for item in basket) / len(basket)
+        for row, basket in enumerate(baskets)
+    ]
+    masked_too = masked | (shares > 0)  # that a target is masked must not matter
+    for mask in (masked, masked_too):
+        assert info_nce(u, e, shares, SCALE, log_q=log_q, masked=mask).item() == pytest.approx(sum(loops) / ROWS, abs=1e-5)
+
+
 def test_a_row_whose_negatives_are_all_masked_has_no_loss(random: torch.Generator) -> None:
     u, e = unit(1, DIM, random=random), unit(CANDIDATES, DIM, random=random)
     masked = torch.ones(1, CANDIDATES, dtype=torch.bool)

@@ -97,8 +97,8 @@ def test_every_arm_trains(arm: str, planted: Planted) -> None:
     config = tiny_config(**ARMS[arm], steps=6, validate_every=3)
     run = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False)
     run.fit(progress=False)
-    assert [row["step"] for row in run.log] == [3, 6]
-    assert all(np.isfinite(value) for row in run.log for value in row.values())
+    assert [row["step"] for row in run.progress.log] == [3, 6]
+    assert all(np.isfinite(value) for row in run.progress.log for value in row.values())
 
 
 def test_generation_without_a_language_model_is_refused() -> None:

@@ -13,14 +13,15 @@ import pytest
 from delta.tables import DeltaTable
 
 from jobs.day import run_day
-from jobs.encoders import active_encoders, open_encoder
+from jobs.encoders import active_encoders
 from jobs.errors import JobError, VersionGoneError
-from jobs.evaluate_encoder import first_taken
 from jobs.training_shards import SORTED_BY
+from jobs.transforms.label_window import LabelWindow, first_taken
 from schemas import names
 from schemas.contracts import CONTRACTS
 from schemas.upkeep import KEPT_DAYS
 from tests.promises.world import ITEMS, PUBLISHING, RUN_AT, World, base_events, click, day, moment, rows_of
+from tests.report.browser import Elements
 from tests.tiny import tiny_encoder
 
 
@@ -98,7 +99,8 @@ def test_upkeep_changes_no_published_row_and_keeps_what_waits(world: World) -> N
 
 def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     heir = world.add_encoder(tiny_encoder(world.root / "encoders", "heir", seed=2))
-    assert run(names.PROMOTE_JOB, "--root", str(world.root), "--encoder", "heir") == names.EXIT_DONE
+    overruled = ["--without-evidence", "the alias alone is looked at"]
+    assert run(names.PROMOTE_JOB, "--root", str(world.root), "--encoder", "heir", *overruled) == names.EXIT_DONE
     assert "nothing is published in its space yet" in capsys.readouterr().out.replace("\n", " ")
     rows = {row["version"]: row for row in world.context().tables.rows(names.ENCODER_VERSIONS)}
     assert {version: row["alias"] for version, row in rows.items()} == {"heir": names.CHAMPION, "tiny": None}
@@ -113,18 +115,21 @@ def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsy
 def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--root", str(world.root)]
     later = world.add_encoder(tiny_encoder(world.root / "encoders", "later", seed=4, trained_until=f"{day(1)}T00:00:00+00:00"))
-    assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2") == names.EXIT_DONE
+    assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2", "--probe-steps", "2") == names.EXIT_DONE
     row = world.context().ledger.state(names.EVALUATE_JOB, day(2), later.space_id)
     takers = {event["user_id"] for offset in (1, 2) for event in base_events(offset)}
     figures = json.loads(row.details["figures"])
     assert (figures["n"], figures["corpus"]) == (len(takers), len(ITEMS))
     assert 0 <= figures["encoder"]["HR@10"] <= 1
     assert figures["days_not_ingested"] == []
-    assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "6") == names.EXIT_DONE
+    told, page = capsys.readouterr().out, world.root / "report" / "encoder-later" / "index.html"
+    assert "popularity" in told
+    assert str(page) in told
+    assert Elements(page.read_text(encoding="utf-8")).texts["fact-targets"] == str(len(takers))
+    assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "6", "--probe-steps", "0") == names.EXIT_DONE
     wider = json.loads(world.context().ledger.state(names.EVALUATE_JOB, day(6), later.space_id).details["figures"])
     assert wider["days_not_ingested"][-1] == day(6).isoformat()
     assert day(2).isoformat() not in wider["days_not_ingested"]
-    assert "popularity" in capsys.readouterr().out
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "0") == names.EXIT_USAGE
     folders = set((world.root / "training" / "data").iterdir())
     assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", day(1).isoformat()) == names.EXIT_DONE
@@ -134,7 +139,6 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
 
 
 def test_the_first_item_after_training_is_the_target(world: World) -> None:
-    encoder = open_encoder(tiny_encoder(world.root / "encoders", "at_noon", trained_until=moment(5).isoformat()))
     instant = timedelta(microseconds=1)
     rows = [
         click("before", "u1", "i00", moment(5) - instant),
@@ -143,10 +147,15 @@ def test_the_first_item_after_training_is_the_target(world: World) -> None:
         click("c", "u2", "i03", moment(6) - instant),
         click("d", "u3", "i03", moment(6)),
         {**click("q", "u4", "i00", moment(5)), "item_id": None, "query": "lamp"},
+        {**click("late", "u2", "i04", moment(5)), "ds": day(7)},
     ]
-    events = world.spark.createDataFrame([{**row, "ds": day(5)} for row in rows], CONTRACTS[names.EVENTS].ddl)
-    found = {row["user_id"]: row["item_id"] for row in first_taken(events, encoder, 1).collect()}
-    assert found == {"u1": "i01", "u2": "i03"}
+    events = world.spark.createDataFrame([{"ds": day(5), **row} for row in rows], CONTRACTS[names.EVENTS].ddl)
+    taken = first_taken(events, LabelWindow(since=moment(5), days=1))
+    at = round(moment(5).timestamp() * 1_000_000)
+    assert {row["user_id"]: (row["item_id"], row["taken_at"]) for row in taken.collect()} == {
+        "u1": ("i01", at),
+        "u2": ("i03", at + 86_400_000_000 - 1),
+    }
 
 
 def test_a_retired_encoder_is_produced_no_more(world: World) -> None:

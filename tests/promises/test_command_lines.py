@@ -17,7 +17,7 @@ from tests.promises.world import World, day, moment
 
 BESIDE_THE_DAY = (
     "run-day", "training-examples", "train-encoder", "evaluate-encoder", "training-shards", "table-upkeep", "promote", "retire", "days",
-    "demo", "own-data",
+    "demo", "own-data", "ingest-requests", "request-embeddings",
 )  # fmt: skip
 JOBS = [step.job for step in DAY] + list(BESIDE_THE_DAY)
 
@@ -72,7 +72,9 @@ def test_exit_codes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "job", [step.job for step in DAY if step.per_space] + [names.TRAINING_SHARDS_JOB, names.PROMOTE_JOB, names.RETIRE_JOB]
+    "job",
+    [step.job for step in DAY if step.per_space]
+    + [names.TRAINING_SHARDS_JOB, names.REQUEST_EMBEDDINGS_JOB, names.PROMOTE_JOB, names.RETIRE_JOB],
 )
 def test_without_an_encoder_the_ledger_says_so(spark: Any, job: str, tmp_path: Any) -> None:
     lifecycle = job in (names.PROMOTE_JOB, names.RETIRE_JOB)

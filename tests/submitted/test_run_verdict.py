@@ -13,6 +13,7 @@ from jobs.errors import GateBlockedError, UsageError
 from jobs.gate.verdict import Verdict, refuse_blocked
 from jobs.ledger import LedgerRow
 from jobs.run_verdict import verdict_of
+from karma.config import PretrainedModelError
 from schemas import names
 
 
@@ -79,6 +80,12 @@ def test_what_nobody_foresaw_keeps_its_traceback_and_leaves_one(tmp_path: Path) 
     with pytest.raises(ValueError, match="half a file"):
         ended_by(ValueError("half a file"), tmp_path / "v.json")
     assert json.loads((tmp_path / "v.json").read_text())["reason"] == "ValueError: half a file"
+
+
+def test_a_pretrained_model_that_cannot_be_used_is_no_traceback(tmp_path: Path) -> None:
+    assert ended_by(PretrainedModelError("x is no folder", expected="a folder", got="x", hint="mistyped?"), tmp_path / "v.json") == 1
+    reason = json.loads((tmp_path / "v.json").read_text())["reason"]
+    assert reason == "[PRETRAINED_MODEL] x is no folder (expected: a folder; got: x) Hint: mistyped?"
 
 
 def test_a_run_has_an_id_before_its_body(tmp_path: Path) -> None:

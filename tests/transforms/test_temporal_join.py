@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from jobs.transforms.temporal_join import point_in_time_join
+from jobs.transforms.temporal_join import point_in_time_join, point_in_time_newest
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 LEFT = "row int, k string, t timestamp"
@@ -63,3 +63,19 @@ def test_the_greatest_rank_wins_over_the_latest_to_become_known(spark: SparkSess
     right = spark.createDataFrame([("a", at(3), 2, "newer day"), ("a", at(8), 1, "older day, mended late")], RIGHT)
     joined = point_in_time_join(left, right, on=("k",), at="t", known_from="since", newest_by="rank", take=("payload",))
     assert [row["payload"] for row in joined.collect()] == ["newer day"]
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lefts=lefts, rights=rights, n=st.integers(0, 3))
+def test_the_newest_few_equal_the_loop(spark: SparkSession, lefts: list, rights: list, n: int) -> None:
+    left = [(row, k, at(t)) for row, (k, t) in enumerate(lefts)]
+    right = [(k, at(since), rank, payload) for k, since, rank, payload in rights]
+    joined = point_in_time_newest(
+        spark.createDataFrame(left, LEFT), spark.createDataFrame(right, RIGHT),
+        key=("row",), on=("k",), at="t", known_from="since", take=("rank", "payload"), n=n, into="few",
+    )  # fmt: skip
+    expected = []
+    for row, k, t in left:
+        known = sorted((r[2], r[3]) for r in right if None not in (k, t, r[1]) and r[0] == k and r[1] <= t)
+        expected.append((row, known[len(known) - min(n, len(known)) :]))
+    assert sorted((row["row"], [tuple(version) for version in row["few"]]) for row in joined.collect()) == expected

@@ -1,0 +1,142 @@
+"""What an encoder's vectors still know in words: decodability, the title among decoys, categories; and whether its attention reads."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from jobs.held_out_figures import Judgement, interval
+from karma.evaluation.decodability import STEPS, Pairs, decodability
+from karma.evaluation.evaluate import History, encode_users, flat_histories
+from karma.evaluation.probes import multi_hot, probe_labels
+from karma.evaluation.sinks import HISTORY, Sinks, attention_sinks
+from karma.evaluation.title_decoys import DECOYS, title_found, title_lsa
+from karma.text import render_item
+from karma.tokenizer import begin_and_end, token_ids, train_tokenizer
+
+log = logging.getLogger("karma.figures")
+
+SEED = 0
+MEASURED, TRAINING = 1_000, 4_000
+"""Users that are measured, and users that the probes are trained on, at most."""
+VOCABULARY, TITLE_TOKENS = 2048, 32
+"""Of the probe's own tokenizer, made from the catalogue: the same for every encoder, whatever its backbone reads."""
+SINK_USERS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextTitles:
+    """Users and the item with a title that each took next: float32 [n, d] vectors, int64 [n] places in the catalogue."""
+
+    vectors: npt.NDArray[np.float32]
+    items: npt.NDArray[np.int64]
+
+
+def knowledge_of(judged: Judgement, *, steps: int = STEPS) -> tuple[dict[str, Any], Sinks | None]:
+    """Figures by the name of the measure (``n`` 0 where there is nothing to measure), and the attention for a picture.
+
+    Probes are trained on other users than they are measured on. The measured: at most half of the judged users, each with the held-out
+    target. The others: each with the last item event of the history, and the vector of the events before it.
+    """
+    measured, training = _measured(judged), _training(judged)
+    sinks = _sinks(judged)
+    return {
+        "decodability": _decodability(judged, training, measured, steps),
+        "title among decoys": _decoys(judged, training, measured),
+        "categories of items": _categories(judged),
+        "sinks": {"n": 0} if sinks is None else {"n": sinks.strongest.shape[1], "score": sinks.score},
+    }, sinks
+
+
+def decodability_of(judged: Judgement, *, steps: int = STEPS) -> dict[str, Any]:
+    """Mean, interval and ``n`` of what a user's own vector saves a probe decoder, nats a token; ``n`` 0 where nothing can be measured."""
+    return _decodability(judged, _training(judged), _measured(judged), steps)
+
+
+def _measured(judged: Judgement) -> NextTitles:
+    places = np.array([judged.held_out.place[item] for item in judged.held_out.items], np.int64)
+    rows = [row for row in _measured_rows(judged) if judged.held_out.catalogue.titles[places[row]]]
+    return NextTitles(vectors=judged.found.interest_vectors[rows], items=places[rows])
+
+
+def _measured_rows(judged: Judgement) -> npt.NDArray[np.int64]:
+    count = len(judged.held_out.users)
+    return np.sort(np.random.default_rng(SEED).permutation(count)[: min(MEASURED, count // 2)])
+
+
+def _training(judged: Judgement) -> NextTitles:
+    held_out = judged.held_out
+    barred = {held_out.users[row] for row in _measured_rows(judged)}
+    found: list[tuple[History, int]] = []
+    users = sorted(set(held_out.of_all) - barred)
+    for user in np.random.default_rng(SEED).permutation(np.array(users, object)):
+        history = held_out.of_all[user]
+        last = max((row for row, item in enumerate(history.item_ids) if item in held_out.place), default=0)
+        if last and held_out.catalogue.titles[place := held_out.place[str(history.item_ids[last])]]:
+            found.append((history.first(last), place))
+        if len(found) == TRAINING:
+            break
+    vectors = encode_users(judged.encoder, judged.found.item_vectors, held_out.place, [history for history, _ in found])
+    return NextTitles(vectors=vectors, items=np.array([place for _, place in found], np.int64))
+
+
+def _decodability(judged: Judgement, training: NextTitles, measured: NextTitles, steps: int) -> dict[str, Any]:
+    if not steps or len(measured.items) < 2 or not len(training.items):
+        return {"n": 0}
+    texts = [render_item(title, None) for title in judged.held_out.catalogue.titles]
+    tokenizer = train_tokenizer(texts, VOCABULARY)
+    end = begin_and_end(tokenizer)[1]
+
+    def pairs(of: NextTitles) -> Pairs:
+        return _pairs(of, [[*ids, end] for ids in token_ids(tokenizer, [texts[place] for place in of.items], TITLE_TOKENS)])
+
+    log.info("decodability: a probe of %d steps on %d users, measured on %d", steps, len(training.items), len(measured.items))
+    found = decodability(pairs(training), pairs(measured), vocabulary=len(tokenizer), seed=SEED, steps=steps)
+    return {"n": len(found.own), **interval(found.shuffled, found.own), "nats a token": float(found.own.mean())}
+
+
+def _pairs(of: NextTitles, ids: Sequence[Sequence[int]]) -> Pairs:
+    lengths = torch.tensor([len(row) for row in ids])
+    real = torch.arange(int(lengths.max())) < lengths[:, None]
+    tokens = torch.zeros(real.shape, dtype=torch.int64)
+    tokens[real] = torch.tensor([token for row in ids for token in row])
+    return Pairs(vectors=torch.from_numpy(of.vectors), tokens=tokens, real=real)
+
+
+def _decoys(judged: Judgement, training: NextTitles, measured: NextTitles) -> dict[str, Any]:
+    if judged.corpus <= DECOYS or len(measured.items) < 2 or len(training.items) < 3:
+        return {"n": 0}
+    titles = title_lsa([render_item(title, None) for title in judged.held_out.catalogue.titles], seed=SEED)
+    pairs = training.vectors, training.items, measured.vectors, measured.items
+    try:
+        hits = title_found(*pairs, titles, seed=SEED, decoys=DECOYS).astype(float)
+    except ValueError as too_few:
+        return {"n": 0, "why": str(too_few)}
+    return {"n": len(hits), **interval(hits, np.zeros(len(hits))), "chance": 1 / (DECOYS + 1)}
+
+
+def _categories(judged: Judgement) -> dict[str, Any]:
+    """The probe on item vectors, over the items that have a category."""
+    rows = [row for row, category in enumerate(judged.held_out.catalogue.categories) if category]
+    if len(rows) < 6:
+        return {"n": 0}
+    _, hot = multi_hot([judged.held_out.catalogue.categories[row] for row in rows])
+    found = probe_labels(judged.found.item_vectors[rows], hot, seed=SEED)
+    return {"n": len(found.labels), "macro AP": found.macro, "chance": found.chance}
+
+
+def _sinks(judged: Judgement) -> Sinks | None:
+    """None without a language model, or where no judged user's history is long enough."""
+    encoder, held_out = judged.encoder, judged.held_out
+    if encoder.model.interest.residual is None or encoder.history_length < HISTORY:
+        return None
+    long = [history.newest(HISTORY) for history in held_out.histories if len(history.item_ids) >= HISTORY][:SINK_USERS]
+    if not long:
+        return None
+    batch = flat_histories(encoder, held_out.place, long).batch(np.arange(len(long)), judged.found.item_vectors)
+    events = encoder.history_tokens(batch.vectors, batch.kinds, batch.event_types, batch.queries)
+    return attention_sinks(encoder.model.backbone, encoder.template_token(), events)

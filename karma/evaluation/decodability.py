@@ -1,0 +1,114 @@
+"""Decodability: how much better a text decoder of fixed size writes the next title with the right interest vector than with another's.
+
+The encoder is frozen: vectors come in, and every arm gets the same probe (size, seed, steps, batches).
+Shapes: n users, d dimensions, m text tokens, v vocabulary, w width of the probe.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from karma.config import ObjectiveConfig
+from karma.model.decoders import TextDecoder
+from karma.objectives.reconstruction import reconstruction_loss
+
+Floats = npt.NDArray[np.float64]
+
+PROBE = ObjectiveConfig(prefix_tokens=4, decoder_hidden=128, decoder_layers=1)
+STEPS, BATCH, LEARNING_RATE = 600, 128, 1e-3
+_USERS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Users' vectors and the titles that they took next.
+
+    Attributes:
+        vectors: float32 [n, d].
+        tokens: int64 [n, m], the title and its end;  real: bool [n, m], False in the padding after it. No title is empty.
+    """
+
+    vectors: Tensor
+    tokens: Tensor
+    real: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decodability:
+    """Nats a token of each held-out user's title, float64 [n]: given the user's own vector, and given another user's."""
+
+    own: Floats
+    shuffled: Floats
+
+    @property
+    def gains(self) -> Floats:
+        """float64 [n]: what the right vector saves; figures of two arms can be paired user by user."""
+        return self.shuffled - self.own
+
+    @property
+    def value(self) -> float:
+        """Mean gain, nats a token: 0 where a vector says nothing about the next title."""
+        return float(self.gains.mean())
+
+
+def decodability(training: Pairs, held_out: Pairs, *, vocabulary: int, seed: int, steps: int = STEPS) -> Decodability:
+    """``mean_r (NLL(title_r | u_{s(r)}) - NLL(title_r | u_r))`` in nats a token over held-out users r, s a shuffle that keeps nobody.
+
+    The probe is a ``TextDecoder`` of PROBE's size, trained from ``seed`` for ``steps`` steps of AdamW (linear decay to 0) on the
+    training users' pairs. Vectors are centred and scaled to mean square 1 by the training users' figures, so that a narrow cloud is
+    not judged by its width. A difference of NLLs, and not the NLL itself, since the latter falls with the titles' own regularity.
+
+    Raises:
+        ValueError: fewer than two held-out users, no training user, or a title without tokens.
+    """
+    if len(held_out.vectors) < 2 or not len(training.vectors):
+        raise ValueError(f"need training users and two held-out ones, got {len(training.vectors)} and {len(held_out.vectors)}")
+    if not (training.real.any(1).all() and held_out.real.any(1).all()):
+        raise ValueError("a title has no token")
+    centre = training.vectors.float().mean(0)
+    scale = (training.vectors.float() - centre).square().mean().sqrt().clamp(min=1e-6)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        probe = TextDecoder(PROBE, dim=training.vectors.shape[1], vocabulary=vocabulary)
+        order = torch.randperm(len(held_out.vectors))
+        _train(probe, _scaled(training, centre, scale), steps)
+    others = torch.empty_like(order).scatter(0, order, order.roll(1))  # one cycle through all users: nobody keeps the own vector
+    own = _scaled(held_out, centre, scale)
+    shuffled = Pairs(vectors=own.vectors[others], tokens=own.tokens, real=own.real)
+    return Decodability(own=_nats_a_token(probe, own), shuffled=_nats_a_token(probe, shuffled))
+
+
+def _scaled(pairs: Pairs, centre: Tensor, scale: Tensor) -> Pairs:
+    return Pairs(vectors=(pairs.vectors.float() - centre) / scale, tokens=pairs.tokens, real=pairs.real)
+
+
+def _train(probe: TextDecoder, pairs: Pairs, steps: int) -> None:
+    optimiser = torch.optim.AdamW(probe.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, max(1, steps))
+    probe.train()
+    for _ in range(steps):
+        rows = torch.randint(len(pairs.vectors), (BATCH,))
+        tokens, real = pairs.tokens[rows], pairs.real[rows]
+        states = probe(pairs.vectors[rows], tokens)
+        optimiser.zero_grad()
+        reconstruction_loss(states, probe.prefix_tokens, probe.head.weight, tokens, real).backward()
+        optimiser.step()
+        schedule.step()
+
+
+@torch.inference_mode()
+def _nats_a_token(probe: TextDecoder, pairs: Pairs) -> Floats:
+    """float64 [n]: mean cross-entropy over each title's own tokens; the last prefix token predicts the first of them."""
+    probe.eval()
+    found = []
+    for start in range(0, len(pairs.vectors), _USERS_AT_ONCE):
+        block = slice(start, start + _USERS_AT_ONCE)
+        tokens, real = pairs.tokens[block], pairs.real[block]
+        states = probe(pairs.vectors[block], tokens)[:, probe.prefix_tokens - 1 : -1]
+        nats = F.cross_entropy(probe.head(states).float().transpose(1, 2), tokens, reduction="none") * real
+        found.append((nats.sum(1) / real.sum(1)).double().numpy())
+    return np.concatenate(found)

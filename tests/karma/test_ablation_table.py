@@ -1,0 +1,40 @@
+"""The table of an ablation: means over seeds, and differences over the same users and seeds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from jobs.ablation_table import ablation_table
+
+
+def leave(folder: Path, arm: str, seed: int, ranks: list[int]) -> None:
+    rates = {f"HR@{k}": float(np.mean(np.array(ranks) <= k)) for k in (10, 50, 200)}
+    (folder / f"set-pool+lm-{arm}-{seed}.json").write_text(json.dumps({"n": len(ranks), **rates}))
+    np.savez(folder / f"set-pool+lm-{arm}-{seed}.npz", ranks=np.array(ranks))
+
+
+def test_means_are_over_seeds_and_differences_over_the_seeds_that_both_have(tmp_path: Path) -> None:
+    leave(tmp_path, "action", 0, [1, 100, 300, 400])
+    leave(tmp_path, "action", 1, [1, 2, 300, 400])
+    leave(tmp_path, "text", 1, [1, 2, 3, 400])
+    (tmp_path / "else.json").write_text("{}")
+    table = ablation_table(tmp_path).splitlines()
+    assert table[0] == "path pool+lm, n = 4"
+    assert table[4] == "| action | 2 | 0.375 | 0.375 | 0.500 |"  # seed 0 hits 1, 1 and 2 of 4, seed 1 two of 4
+    assert table[5].startswith("| text | 1 | 0.750 (+0.250 [")  # against action's seed 1 alone: 3 of 4 and 2 of 4
+
+
+def test_users_of_a_hidden_study_are_resampled_and_not_their_pairs(tmp_path: Path) -> None:
+    """Two users with ten pairs each, alike within a user: the interval is as wide as two users make it."""
+    for arm, hit in (("action", 0), ("text", 1)):
+        own = np.concatenate([np.full(10, 1000), np.full(10, 1 if hit else 1000)])
+        figures = {"n": 20, "warm_HR@200": float((own <= 200).mean())}
+        (tmp_path / f"set-lm-{arm}-0.json").write_text(json.dumps(figures))
+        same = {"equal_share": own, "kind": np.zeros(20, np.int64), "user": np.repeat([0, 1], 10), "title_found": np.ones(20)}
+        np.savez(tmp_path / f"set-lm-{arm}-0.npz", own_kind=own, **same)
+    assert "| text | 1 | 0.500 (+0.500 [+0.000, +1.000]) |" in ablation_table(tmp_path)
+
+
+def test_a_folder_without_runs_has_no_table(tmp_path: Path) -> None:
+    assert ablation_table(tmp_path) == ""

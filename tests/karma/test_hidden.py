@@ -1,0 +1,73 @@
+"""Hidden items leave no trace in what is trained on, and pairs see exactly what came before them."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.held_out_figures import read_catalogue, read_histories
+from karma.evaluation.evaluate import Catalogue
+from karma.training.data import read_training_data
+from karma.training.hidden import COLD, NEW, PAIRS_A_KIND, WARM, Hidden, hide
+from tests.karma.conftest import Planted
+
+
+@pytest.fixture(scope="module")
+def catalogue(planted: Planted) -> Catalogue:
+    return read_catalogue(planted.data)
+
+
+@pytest.fixture(scope="module")
+def hidden(planted: Planted, catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Hidden:
+    return hide(planted.data, catalogue, tmp_path_factory.mktemp("hidden") / "data", repeats=False)
+
+
+def of_kind(hidden: Hidden, kind: int) -> set[str]:
+    return {item for item, of in zip(hidden.catalogue.item_ids, hidden.kinds, strict=True) if of == kind}
+
+
+def test_cold_items_are_known_and_never_taken_and_new_ones_are_not_known(planted: Planted, hidden: Hidden) -> None:
+    read = read_training_data(hidden.data, planted.config.encoder.event_types)
+    known = set(read.catalogue.item_ids)
+    taken = {read.catalogue.item_ids[place] for place in read.histories.items if place >= 0}
+    assert len(of_kind(hidden, COLD)) == len(of_kind(hidden, NEW)) == 4  # a tenth of 40 each
+    assert of_kind(hidden, COLD) < known
+    assert not of_kind(hidden, NEW) & known
+    assert not (of_kind(hidden, COLD) | of_kind(hidden, NEW)) & taken
+    assert (read.histories.items != -1).all(), "an event of a new item was left as one of an unknown item"
+
+
+def test_training_loses_the_end_of_every_history(planted: Planted, hidden: Hidden) -> None:
+    before, after = read_histories(planted.data), read_histories(hidden.data)
+    secret = of_kind(hidden, COLD) | of_kind(hidden, NEW)
+    for user, history in after.items():
+        whole = before[user].item_ids
+        head = whole[: len(whole) - round(0.2 * len(whole))]
+        assert history.item_ids == [item for item in head if item not in secret]
+
+
+def test_a_pair_s_history_is_all_that_was_earlier_and_its_target_is_of_the_end(planted: Planted, hidden: Hidden) -> None:
+    whole = list(read_histories(planted.data).values())
+    kinds = dict(zip(hidden.catalogue.item_ids, hidden.kinds, strict=True))
+    assert {int(kinds[target]) for target in hidden.targets} == {WARM, COLD, NEW}
+    drawn: dict[tuple[int, int], int] = {}
+    for user, history, target in zip(hidden.users, hidden.histories, hidden.targets, strict=True):
+        items = whole[user].item_ids
+        place = items.index(target)
+        assert history.item_ids == items[:place]  # the planted world has no two events at one time
+        assert place >= len(items) - round(0.2 * len(items))
+        assert target not in history.item_ids
+        drawn[user, kinds[target]] = drawn.get((user, kinds[target]), 0) + 1
+    assert max(drawn.values()) <= PAIRS_A_KIND
+
+
+def test_the_same_items_are_hidden_again_and_the_data_have_a_name_of_their_own(
+    planted: Planted, catalogue: Catalogue, hidden: Hidden, tmp_path: Path
+) -> None:
+    again = hide(planted.data, catalogue, tmp_path, repeats=False)
+    assert again.kinds.tolist() == hidden.kinds.tolist()
+    assert again.targets == hidden.targets
+    fingerprints = [json.loads((folder / "meta.json").read_text())["fingerprint"] for folder in (planted.data, hidden.data, tmp_path)]
+    assert fingerprints[1] == fingerprints[2] != fingerprints[0]
+    assert pq.read_table(tmp_path / "catalogue.parquet").num_rows == 36

@@ -1,0 +1,63 @@
+"""What is said of warm, cold and new items comes from their ranks and vectors, and an arm leaves it behind."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.ablate import main
+from jobs.held_out_figures import read_catalogue
+from karma.evaluation.evaluate import encode_catalogue, encode_users
+from karma.evaluation.knowledge import KINDS, Pairs, judge
+from karma.evaluation.title_labels import labels_of
+from karma.training.hidden import hide
+from tests.karma.conftest import Planted
+
+
+@pytest.fixture(scope="module")
+def pairs(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Pairs:
+    return hide(planted.data, read_catalogue(planted.data), tmp_path_factory.mktemp("hidden"), repeats=False).pairs(mask_seen=True)
+
+
+def test_a_target_is_ranked_among_its_own_kind(planted: Planted, pairs: Pairs) -> None:
+    found = judge(planted.encoder, pairs)
+    items = encode_catalogue(planted.encoder, pairs.catalogue)
+    place = {item: row for row, item in enumerate(pairs.catalogue.item_ids)}
+    users = encode_users(planted.encoder, items, place, pairs.histories)
+    for row, target in enumerate(pairs.targets):
+        seen = {place[item] for item in pairs.histories[row].item_ids if item is not None}
+        scores = users[row] @ items.T
+        others = [
+            other for other in range(len(items))
+            if other != target and other not in seen and pairs.kinds[other] == pairs.kinds[target] and scores[other] >= scores[target]
+        ]  # fmt: skip
+        assert found.own_kind[row] == 1 + len(others)
+    for kind, name in enumerate(KINDS):
+        of_kind = pairs.kinds[pairs.targets] == kind
+        assert found.figures[f"{name}_HR@10"] == np.mean(found.own_kind[of_kind] <= 10)
+    assert np.isnan(found.title_found).sum() + (found.title_found >= 0).sum() == len(pairs.targets)
+
+
+def test_labels_are_what_titles_and_categories_say(planted: Planted) -> None:
+    labels = labels_of(read_catalogue(planted.data))
+    assert set(labels) == {"word"}  # the planted catalogue has no category, and no title names a year
+    titles = read_catalogue(planted.data).titles
+    red = next(column for column in labels["word"].values.T if np.array_equal(column, [float("red" in str(title)) for title in titles]))
+    assert 0 < red.sum() < len(titles)
+
+
+def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text('name = "tiny"\nsteps = 4\nvalidate_every = 2\nwindows = 4\npositions = 2\n[softmax]\nrepeats = false\n'
+                      "[encoder]\ndim = 16\nhistory_length = 8\nvisual_components = 4\n"
+                      "[backbone]\nhidden = 32\nlayers = 1\nheads = 2\nintermediate = 64\nvocabulary = 320\n"
+                      "warm_up_steps = 2\n")  # fmt: skip
+    told = ["--data", str(planted.data), "--out", str(tmp_path / "out"), "--config", str(config), "--hidden", "--seeds", "0"]
+    assert main([*told, "--paths", "lm", "--arms", "action", "text"]) == 0
+    told_figures = json.loads((tmp_path / "out" / "tiny-lm-text-0.json").read_text())
+    assert [row["step"] for row in told_figures["curve"]] == [2, 4]
+    assert all(np.isfinite(row["title_nats"]) for row in told_figures["curve"])
+    table = capsys.readouterr().out
+    assert "| text | 1 |" in table
+    assert table == (tmp_path / "out" / "table.md").read_text()

@@ -1,0 +1,92 @@
+"""The user's own items: counts by loops over ids, and steps that really bring the vector nearer to them."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from karma.model.own_items import OwnItems, times_taken, whitening
+from karma.model.pooling import lags
+
+NO_ITEM, DIM, CATALOGUE = -1, 6, 5
+
+histories = st.lists(st.lists(st.integers(NO_ITEM, CATALOGUE - 1), min_size=4, max_size=4), min_size=1, max_size=3)
+
+
+def catalogue_vectors() -> Tensor:
+    return torch.nn.functional.normalize(torch.randn(CATALOGUE, DIM, generator=torch.Generator().manual_seed(3)), dim=-1)
+
+
+def batch_of(items: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Vectors [b, t, d], zeros without an item, and which events have one."""
+    places = torch.tensor(items)
+    return catalogue_vectors()[places.clamp(min=0)] * (places >= 0)[..., None], places >= 0
+
+
+@given(histories)
+def test_counts_equal_a_loop_over_ids(items: list[list[int]]) -> None:
+    vectors, present = batch_of(items)
+    positions = torch.tensor([[1, 3]] * len(items))
+    found = times_taken(vectors, present, positions)
+    for row, history in enumerate(items):
+        for column, position in enumerate((1, 3)):
+            seen = history[: position + 1]
+            expected = [seen.count(item) if step <= position and item != NO_ITEM else 0 for step, item in enumerate(history)]
+            assert found[row, column].tolist() == expected
+
+
+def test_a_weight_is_the_kernel_times_log_of_the_count_over_the_count() -> None:
+    vectors, present = batch_of([[2, 0, 2, NO_ITEM]])
+    own, positions = OwnItems(DIM, length=8, anchors=0), torch.tensor([[2]])
+    own.kernel.data = torch.tensor([1.0, 0.5, 0.25, 0, 0, 0, 0, 0])
+    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
+    assert weights[0, 0].tolist() == pytest.approx([0.25 * math.log(3) / 2, 0.5 * math.log(2), math.log(3) / 2, 0.0])
+
+
+def test_a_step_is_the_gradient_of_the_own_items_log_probability() -> None:
+    vectors, present = batch_of([[0, 1, 1, 3]])
+    own, anchors, positions = OwnItems(DIM, length=8, anchors=0), catalogue_vectors(), torch.tensor([[3]])
+    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions)).detach()
+    start = torch.nn.functional.normalize(torch.randn(1, 1, DIM, generator=torch.Generator().manual_seed(1)), dim=-1)
+    expected, scale, shares = start.clone(), own.log_scale.exp().item(), weights[0, 0] / weights.sum()
+    for _ in range(3):
+        leaf = expected.detach().requires_grad_()
+        log_shares = torch.log_softmax(scale * (leaf[0, 0] @ anchors.T), dim=-1)
+        (sum(share * log_shares[item] for share, item in zip(shares, (0, 1, 1, 3), strict=True)) / scale).backward()
+        assert leaf.grad is not None
+        expected = torch.nn.functional.normalize(leaf.detach() + own.rate.item() * leaf.grad, dim=-1)
+    assert torch.allclose(own.nearer(start, vectors, weights, anchors), expected, atol=1e-5)
+
+
+def test_the_steps_find_own_items_that_the_mean_does_not() -> None:
+    """Ten of 60 crowded items: after the steps more of them are among the ten nearest."""
+    generator = torch.Generator().manual_seed(5)
+    anchors = torch.nn.functional.normalize(torch.randn(60, 16, generator=generator) + 1.0, dim=-1)
+    vectors, present, positions = anchors[None, :10], torch.ones(1, 10, dtype=torch.bool), torch.tensor([[9]])
+    own = OwnItems(16, length=16, anchors=0)
+    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
+    mean = torch.nn.functional.normalize(weights @ vectors, dim=-1)
+
+    def found(interests: Tensor) -> int:
+        return int(((interests[0, 0] @ anchors.T).topk(10).indices < 10).sum())
+
+    assert found(own.nearer(mean, vectors, weights, anchors)) > found(mean)
+
+
+def test_a_user_who_took_nothing_is_left_alone() -> None:
+    vectors, present = batch_of([[NO_ITEM, NO_ITEM, NO_ITEM, NO_ITEM]])
+    own, positions = OwnItems(DIM, length=4, anchors=0), torch.tensor([[3]])
+    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
+    start = torch.nn.functional.normalize(torch.ones(1, 1, DIM), dim=-1)
+    assert torch.equal(own.term(vectors, weights), torch.zeros(1, 1, DIM))
+    assert torch.allclose(own.nearer(start, vectors, weights, catalogue_vectors()), start)
+
+
+def test_whitened_rows_have_no_leading_direction() -> None:
+    rows = torch.randn(400, 5, generator=torch.Generator().manual_seed(2)) @ torch.diag(torch.tensor([9.0, 3, 1, 1, 1]))
+    before, after = (torch.linalg.svdvals(cloud) for cloud in (rows, rows @ whitening(rows).T))
+    assert before[0] / before[-1] > 8
+    assert after[0] / after[-1] < 3.5
