@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 AIRFLOW_BIN := $(AIRFLOW_VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup airflow cluster-test airflow-stop airflow-test airflow-setup demo test check format own-data own-data-inputs bench lock clean distclean
+.PHONY: help setup ablate airflow cluster-test airflow-stop airflow-test airflow-setup demo test check format own-data own-data-inputs bench lock clean distclean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ own-data: own-data-inputs setup ## your own files, to published vectors: EVENTS=
 	@$(BIN)/karma own-data --events "$(EVENTS)" --items "$(ITEMS)" --out "$(OUT)" \
 	$(if $(IMAGES),--images "$(IMAGES)") $(if $(IMPRESSIONS),--impressions "$(IMPRESSIONS)") \
 	$(if $(TARGETS),--targets "$(TARGETS)") $(if $(MAPPING),--mapping "$(MAPPING)") $(ARGS)
+
+ablate: setup ## arms of the encoder compared on a finished own-data or demo: SET=folder OUT=folder [BACKBONE=folder or hub id] [ARGS=..]
+	@[ -n "$(SET)" ] && [ -n "$(OUT)" ] || { echo "usage: make ablate SET=folder OUT=folder [BACKBONE=..] [ARGS=..]" >&2; exit 2; }
+	@$(BIN)/karma ablate --set "$(SET)" --out "$(OUT)" $(if $(BACKBONE),--backbone "$(BACKBONE)") $(ARGS)
 
 own-data-inputs:
 	@[ -n "$(EVENTS)" ] && [ -n "$(ITEMS)" ] && [ -n "$(OUT)" ] || \

@@ -1,9 +1,8 @@
 """ablate: arms, paths and seeds of one configuration, trained and judged on the same targets one after the other, and their table.
 
-``--data`` is the training data folder of a leave-last-out encoder (``make own-data .. TARGETS=..`` leaves it), or any other with a
-``targets.parquet``. With ``--hidden`` a tenth of its items is cold and a tenth new, and each run leaves a curve of what its encoder knows.
-A GPU is used where there is one. What is finished is skipped, so a run that was stopped goes on, and several processes may share the
-work by their ``--seeds``.
+``--set`` is a finished root: the OUT of ``make own-data`` with TARGETS, or a demo. With ``--hidden`` a tenth of its items is cold and a
+tenth new, and each run leaves a curve of what its encoder knows. A GPU is used where there is one. What is finished is skipped and what was
+stopped goes on; several processes may share the work by their ``--seeds``.
 """
 
 import logging
@@ -17,9 +16,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import tyro
 
+from jobs.ablation_set import TARGETS, config_of, data_of
 from jobs.ablation_table import ablation_table
+from jobs.errors import JobError, UsageError
 from jobs.held_out_figures import read_catalogue, read_histories
-from karma.config import TrainingConfig
+from karma.config import PretrainedModelError, TrainingConfig
 from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config
 from karma.training.hidden import hide
 from karma.training.study import HeldOut, run_arm, run_hidden
@@ -27,22 +28,25 @@ from schemas import names
 
 log = logging.getLogger("karma.arms")
 
-TARGETS, TABLE, HIDDEN = "targets.parquet", "table.md", "hidden"
+TABLE, HIDDEN = "table.md", "hidden"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AblateArgs:
     """Train arms of a configuration on the same data, and judge each on the same targets."""
 
-    data: Path
-    """Training data folder."""
     out: Path
     """Where figures and ranks of each run go, and the table."""
+    set: Path | None = None
+    """Finished root whose held-out training data, targets and configuration are taken."""
+    data: Path | None = None
+    """Training data folder; default: that of --set."""
     targets: Path | None = None
     """Parquet: user_id, item_id; default: targets.parquet in the data folder."""
     hidden: bool = False
     """Hide items and the ends of the histories, and judge on warm, cold and new items instead of on the targets."""
-    config: Path = Path("conf/encoder/ml_small.toml")
+    config: Path | None = None
+    """Training configuration; default: that of the encoder which --set trained on the same data."""
     arms: tuple[Arm, ...] = ARMS_IN_ORDER
     paths: tuple[InterestPath, ...] = PATHS_IN_ORDER[:1]
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -67,33 +71,42 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     return {"protocol": "leave_last_out", **told, "max_seconds": None}
 
 
-def held_out(args: AblateArgs) -> HeldOut:
+def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
+    """Training data folder and base configuration. Raises UsageError."""
+    if args.set is None and (args.data is None or args.config is None):
+        expected = "--set, or --data and --config"
+        raise UsageError("NO_SET", "it is not said what to train on", column="--set", expected=expected, got="neither")
+    data = args.data or data_of(args.set or Path())
+    if args.config is None:
+        return data, config_of(args.set or Path(), data)
+    return data, TrainingConfig.load(args.config)
+
+
+def held_out(data: Path, targets: Path) -> HeldOut:
     """What is ranked: users with a history whose target the catalogue holds."""
-    catalogue, histories = read_catalogue(args.data), read_histories(args.data)
-    table = pq.read_table(args.targets or args.data / TARGETS, columns=["user_id", "item_id"])
-    targets = {row["user_id"]: row["item_id"] for row in table.to_pylist()}
+    catalogue, histories = read_catalogue(data), read_histories(data)
+    rows = pq.read_table(targets, columns=["user_id", "item_id"]).to_pylist()
+    target = {row["user_id"]: row["item_id"] for row in rows}
     known = set(catalogue.item_ids)
-    users = [user for user in sorted(targets) if user in histories and targets[user] in known]
-    return HeldOut(catalogue=catalogue, histories=[histories[user] for user in users], targets=[targets[user] for user in users])
+    users = [user for user in sorted(target) if user in histories and target[user] in known]
+    return HeldOut(catalogue=catalogue, histories=[histories[user] for user in users], targets=[target[user] for user in users])
 
 
-def runner(args: AblateArgs, base: TrainingConfig) -> Callable[[TrainingConfig], Mapping[str, Any]]:
+def runner(args: AblateArgs, data: Path, base: TrainingConfig) -> Callable[[TrainingConfig], Mapping[str, Any]]:
     """A function that runs one configuration on what ``args`` name."""
     if args.hidden:
-        hidden = hide(args.data, read_catalogue(args.data), args.out / HIDDEN, repeats=base.softmax.repeats)
+        hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=base.softmax.repeats)
         pairs = hidden.pairs(mask_seen=not base.softmax.repeats)
         return lambda config: run_hidden(config, hidden.data, pairs, args.out)
-    judged = held_out(args)
-    return lambda config: run_arm(config, args.data, judged, args.out)
+    judged = held_out(data, args.targets or data / TARGETS)
+    return lambda config: run_arm(config, data, judged, args.out)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of ``karma ablate``."""
-    args = tyro.cli(AblateArgs, args=argv, prog="karma ablate", description=__doc__)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    base = TrainingConfig.load(args.config)
+def body(args: AblateArgs) -> int:
+    """Run what is not finished yet, and write the table of all that is. Raises UsageError."""
+    data, base = sources(args)
     args.out.mkdir(parents=True, exist_ok=True)
-    run = runner(args, base)
+    run = runner(args, data, base)
     for seed, path, arm in product(args.seeds, args.paths, args.arms):
         config = arm_config(base, arm, path, seed, changes(args, base))
         found = run(config)
@@ -102,6 +115,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     (args.out / TABLE).write_text(table, encoding="utf-8")
     sys.stdout.write(table)
     return names.EXIT_DONE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``karma ablate``."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    args = tyro.cli(AblateArgs, args=argv, prog="karma ablate", description=__doc__)
+    try:
+        return body(args)
+    except (JobError, PretrainedModelError) as error:
+        log.error("%s", error)
+        return error.exit_code if isinstance(error, JobError) else names.EXIT_FAILED
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def _by_user(values: npt.NDArray[np.float64], users: npt.NDArray[np.int64]) -> n
 def _table(path: str, arms: Mapping[str, Mapping[int, tuple[Mapping[str, Any], Hits]]]) -> str:
     ordered = [arm for arm in ARMS_IN_ORDER if arm in arms]
     figures = next(iter(arms[ordered[0]].values()))[0]
-    columns = [column for column in (*(f"HR@{k}" for k in _CUTOFFS), *_HIDDEN) if column in figures]
+    columns = [column for column in (*(f"HR@{k}" for k in _CUTOFFS), *_HIDDEN) if figures.get(column) is not None]
     head = ["arm", "seeds", *columns]
     lines = [f"path {path}, n = {figures['n']}", "", _line(head), _line(["---"] * len(head))]
     lines += [_line([arm, str(len(arms[arm])), *(_cell(column, arms[arm], arms[ordered[0]]) for column in columns)]) for arm in ordered]

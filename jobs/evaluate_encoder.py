@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import upstream
+from jobs.ablation_set import leave_targets
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoder_measures import Shown, measures_of
@@ -66,6 +67,7 @@ def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: i
             expected=f"events from {window.since} on", got="none", hint="events of these days have to be ingested first",
         )  # fmt: skip
     data = known_before(context, window, vision_of(encoder))
+    leave_targets(data, {user: item for user, (item, _) in targets.items()})
     shown = shown_to(taken, context.tables.read(names.IMPRESSIONS), window).toPandas()
     taken.unpersist()
     judged = judge(data, encoder.folder, encoder.digest, {user: item for user, (item, _) in targets.items()}, mask_seen=False)

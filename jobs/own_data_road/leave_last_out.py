@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs import upstream
+from jobs.ablation_set import leave_targets
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import open_encoder
 from jobs.errors import JobError
@@ -24,7 +25,7 @@ from schemas import names
 
 log = logging.getLogger("karma.own_data")
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 PROTOCOL = "leave_last_out"
 
 
@@ -83,6 +84,7 @@ def _run(context: Context, ds: date, plan: LeaveLastOut) -> Outcome:
     folder = train_encoder_of(context, held_out_config(plan.config), data)
     encoder = open_encoder(folder)
     targets = {row["user_id"]: row["item_id"] for row in plan.targets.select("user_id", "item_id").toLocalIterator()}
+    leave_targets(data, targets)
     queries = queries_of(context.tables.read(names.EVENTS), plan.targets)
     figures = held_out_figures(data, folder, encoder.digest, targets, mask_seen=not plan.baskets, queries=queries)
     details = {"version": encoder.version, "space_id": encoder.space_id, "figures": json.dumps(figures)}

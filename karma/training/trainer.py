@@ -118,5 +118,6 @@ def provenance(version: str, config: TrainingConfig, meta: Meta, metrics: dict[s
         vision_digest=meta.vision_digest if reads_images else "",
         metrics=metrics,
         training_tables=meta.tables,
+        data_fingerprint=meta.fingerprint,
         training=config.model_dump(mode="json"),
     )

@@ -1,0 +1,47 @@
+"""What an ablation is run on: the training data of a finished root with targets beside them, and the configuration trained there."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.errors import UsageError
+from karma.config import TrainingConfig
+from karma.manifest import MANIFEST, read_manifest
+from karma.training.data import read_meta
+
+TARGETS = "targets.parquet"
+
+
+def leave_targets(data: Path, targets: Mapping[str, str]) -> None:
+    """Write the targets (item by user) that are held out of a training data folder beside it, whole or not at all."""
+    users = sorted(targets)
+    draft = data / f".{TARGETS}.draft"
+    pq.write_table(pa.table({"user_id": users, "item_id": [targets[user] for user in users]}), draft)
+    os.replace(draft, data / TARGETS)
+
+
+def data_of(root: Path) -> Path:
+    """The newest training data folder below ``root`` that targets were left in. Raises UsageError where there is none."""
+    found = sorted((root / "training" / "data").glob(f"*/{TARGETS}"), key=os.path.getmtime)
+    if not found:
+        raise UsageError(
+            "NO_SET", "no training data with held-out targets lie there", column="--set", expected=f"{root}/training/data/*/{TARGETS}",
+            got="none", hint="the OUT of make own-data with TARGETS, or a root that evaluate-encoder has run in (make demo)",
+        )  # fmt: skip
+    return found[-1].parent
+
+
+def config_of(root: Path, data: Path) -> TrainingConfig:
+    """The configuration of the encoder that was trained on ``data``. Raises UsageError where none was."""
+    fingerprint = read_meta(data).fingerprint
+    manifests = [read_manifest(path.parent) for path in sorted((root / "encoders").glob(f"*/{MANIFEST}"))]
+    found = [manifest for manifest in manifests if manifest.data_fingerprint == fingerprint]
+    if not found:
+        raise UsageError(
+            "NO_CONFIG", "no encoder was trained on these data", column="--config", expected="a training configuration", got="none",
+            hint="name one: conf/encoder/ has some",
+        )  # fmt: skip
+    return TrainingConfig.model_validate(found[-1].config["training"])

@@ -1,0 +1,58 @@
+"""A finished root is enough for an ablation: its held-out data, its targets, and the configuration that was trained on them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.ablate import main
+from jobs.ablation_set import TARGETS, config_of, data_of, leave_targets
+from jobs.errors import UsageError
+from jobs.held_out_figures import read_histories
+from karma.training import train
+from karma.training.data import read_meta
+from schemas import names
+from tests.karma.planted import tiny_config, write_world
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder, its data in two folders of which one has targets, and an encoder of other data."""
+    root = tmp_path_factory.mktemp("root")
+    for seed, config in ((0, tiny_config(steps=2, validate_every=2)), (1, tiny_config(steps=3, validate_every=3))):
+        data = write_world(root / "training" / "data" / f"of-{seed}", seed=seed)
+        train(config, data, root / "encoders", progress=False)
+    users = read_histories(root / "training" / "data" / "of-0")
+    leave_targets(root / "training" / "data" / "of-0", dict.fromkeys(users, "0-19"))
+    return root
+
+
+def test_data_with_targets_and_the_configuration_that_was_trained_on_them_are_found(root: Path) -> None:
+    data = data_of(root)
+    assert (data.name, read_meta(data).fingerprint) == ("of-0", "planted-0")
+    assert config_of(root, data) == tiny_config(steps=2, validate_every=2)
+
+
+def test_the_set_is_ablated_and_what_is_finished_is_not_run_again(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = ["--set", str(root), "--out", str(tmp_path), "--arms", "action", "items", "--paths", "pool", "--seeds", "0", "1"]
+    assert main(told) == names.EXIT_DONE
+    left = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    assert sorted(left) == [f"tiny-pool-{arm}-{seed}.json" for arm in ("action", "items") for seed in (0, 1)]
+    ranks = np.load(tmp_path / "tiny-pool-action-0.npz")["ranks"]
+    assert json.loads((tmp_path / "tiny-pool-action-0.json").read_text())["HR@10"] == np.mean(ranks <= 10)
+    assert "| items | 2 |" in capsys.readouterr().out
+    assert main(told) == names.EXIT_DONE
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")} == left
+
+
+def test_a_root_without_targets_or_an_encoder_is_refused_with_what_to_do(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main(["--set", str(tmp_path), "--out", str(tmp_path / "out")]) == names.EXIT_USAGE
+    assert "[NO_SET]" in caplog.text
+    assert TARGETS in caplog.text
+    assert main(["--out", str(tmp_path / "out")]) == names.EXIT_USAGE
+    other = write_world(tmp_path / "training" / "data" / "of-2", seed=2)
+    with pytest.raises(UsageError, match="NO_CONFIG"):
+        config_of(tmp_path, other)
