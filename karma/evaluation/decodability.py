@@ -19,7 +19,7 @@ from karma.objectives.reconstruction import reconstruction_loss
 Floats = npt.NDArray[np.float64]
 
 PROBE = ObjectiveConfig(prefix_tokens=4, decoder_hidden=128, decoder_layers=1)
-STEPS, BATCH, LEARNING_RATE = 600, 128, 1e-3
+STEPS, BATCH, LEARNING_RATE = 300, 128, 1e-3
 _USERS_AT_ONCE = 256
 
 

@@ -78,9 +78,9 @@ def test_title_overlap_by_hand() -> None:
 def test_gauc_reads_the_cosine_and_leaves_out_whom_it_does_not_know() -> None:
     found = judgement({"u": history("a"), "v": history("c")}, {"u": "b", "v": "d"})
     shown = Shown(
-        user_ids=["u", "u", "u", "v", "v", "v", "nobody"],
-        item_ids=["b", "c", "d", "c", "a", "no item", "a"],
-        clicked=[True, False, True, False, True, True, True],
+        user_ids=["v", "v", "u", "u", "u", "v", "nobody"],
+        item_ids=["c", "a", "b", "c", "d", "no item", "a"],
+        clicked=[False, True, True, False, True, True, True],
     )
     # u at a: b .9 clicked, c 0, d -1 clicked: one of two pairs. v at c: c 1, a 0 clicked: none.
     assert auc_of_impressions(found, shown) == {"n": 2, "value": pytest.approx((3 * 0.5 + 2 * 0) / 5), "dropped": 0, "impressions": 5}
@@ -88,13 +88,17 @@ def test_gauc_reads_the_cosine_and_leaves_out_whom_it_does_not_know() -> None:
 
 
 @pytest.mark.usefixtures("small_cutoffs")
-def test_cold_targets_among_cold_items() -> None:
-    """Nobody took b and d before. From a: b is first of the two, and the cold share of the top two is that of a and b."""
-    found = judgement({"u": history("c", "a"), "v": history("a", "c")}, {"u": "b", "v": "a"})
+def test_cold_targets_by_hand() -> None:
+    """Nobody took d before. It enters a top two beyond .9 + 1 (from a), .1 - 0 (from c) and .82 + .9 (from b).
+
+    A quarter of the six places is 1.5, and 2 of them are cold at 1.81: then d is third from a, c second from c, b third from b.
+    """
+    found = judgement({"u": history("a"), "v": history("c"), "w": history("b")}, {"u": "d", "v": "c", "w": "b"})
     figures = cold_figures(found)
-    assert (figures["n"], figures["cold items"], figures["share"]) == (1, 2, 0.5)
-    assert figures["raw share"] == pytest.approx(2 / 4), "u: a, b; v: c, b"
-    assert figures["among their own kind"] == {"warm": None, "cold": None}, "two of each kind, and a list of two shows both"
+    assert (figures["n"], figures["cold items"], figures["share"], figures["raw share"]) == (1, 1, 0.25, 0)
+    assert figures["offset"] == pytest.approx((1.9 + 1.72) / 2)
+    assert figures["at an equal share"] == {"warm": 1 / 2, "cold": 0}
+    assert figures["among their own kind"] == {"warm": 1.0, "cold": None}
     assert cold_figures(judgement({"u": history("a", "b", "c", "d")}, {"u": "b"})) == {"n": 0}
 
 
