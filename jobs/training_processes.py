@@ -1,8 +1,10 @@
 """Training from a job: in this process, or in several that Spark starts, with the same errors."""
 
+import io
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -47,16 +49,27 @@ def distributor_of(spark: SparkSession, processes: int, *, on_driver: bool) -> T
 
 def train_by(distributor: TorchDistributor, config: TrainingConfig, data: Path, out: Path, state: Path) -> Path:
     """The artefact's folder. All three folders must be seen by every process. Raises JobError where a process failed."""
-    folders = [str(folder.resolve()) for folder in (data, out, state)]
+    folders, overheard = [str(folder.resolve()) for folder in (data, out, state)], _Overheard()
     try:
-        with _importable(), redirect_stdout(sys.stderr):  # where the processes' log lines belong
+        with _importable(), redirect_stdout(overheard):
             folder = Path(str(distributor.run(train_as_member, config.model_dump_json(), *folders)))
     except Exception as error:
-        raise JobError("TRAINING_STOPPED", last_words(str(error))) from error
+        raise JobError("TRAINING_STOPPED", last_words("".join([*overheard.said, "\n", str(error)]))) from error
     if not folder.is_dir():
         hint = "the nodes and the driver need one shared --root"
         raise JobError("ARTEFACT_ELSEWHERE", "the artefact lies where the driver does not see it", got=folder, hint=hint)
     return folder
+
+
+class _Overheard(io.TextIOBase):
+    """Where the processes' lines go: on to stderr, and the last ones are kept. Spark's own error does not tell what they died of."""
+
+    def __init__(self) -> None:
+        self.said: deque[str] = deque(maxlen=1000)
+
+    def write(self, text: str) -> int:
+        self.said.append(text)
+        return sys.stderr.write(text)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ writes. The artefact is that of one process with the same ``accumulate``, up to 
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from karma.training.trainer import train
 
 LONGEST_WAIT = timedelta(hours=2)
 """For a process that validates or exports while the others wait. One that has died is noticed by torchrun, at once."""
+
+SECONDS_FOR_THE_CAUSE = 10
+"""torchrun ends all processes once one has ended: one that only lost its peer lets the peer be the first, whose error is the cause."""
 
 
 class ProcessGroupError(Exception):
@@ -81,7 +85,11 @@ def train_as_member(config: str, data: str, out: str, state: str | None = None) 
     logging.basicConfig(level=logging.INFO if first else logging.WARNING, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     with process_group():
         wanted = TrainingConfig.model_validate_json(config).for_processes(dist.get_world_size())
-        return str(train(wanted, Path(data), Path(out), state=Path(state) if state else None, progress=False))
+        try:
+            return str(train(wanted, Path(data), Path(out), state=Path(state) if state else None, progress=False))
+        except RuntimeError:  # torch's word for a peer that is gone, among others
+            time.sleep(SECONDS_FOR_THE_CAUSE)
+            raise
 
 
 def main(argv: Sequence[str] | None = None) -> None:
