@@ -69,7 +69,7 @@ class BackboneConfig(SourceConfig):
         vocabulary: most tokens that the tokenizer made from the catalogue may have.
         warm_up_steps: next-token steps on the catalogue's texts before training, with all weights learning whatever ``tuning`` says;
             None: 200 for a model made here, none for a pretrained one.
-        warm_up_rate: its highest learning rate. The default suits a model made here or cut to a few layers; it would undo a whole one.
+        warm_up_rate: its highest learning rate. The default suits a model made here or cut to a few layers; a whole one wants a lower one.
     """
 
     keep_layers: tuple[NonNegativeInt, ...] | None = None
