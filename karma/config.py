@@ -188,6 +188,7 @@ class GuardConfig(Config):
 
     Attributes:
         on: False trains on, whatever the vectors look like.
+        fewest_vectors: a cloud of fewer is not judged: in a small shop sound vectors may well lie close together.
         fewest_negatives: least share of the candidates, the target aside, that masks leave a row. Near 0 the action loss is 0 for any
             vectors, which is how masks by similarity hide a collapse.
         lowest_loss: least action loss in nats; 1e-4 is a probability of .9999 for every target.
@@ -196,6 +197,7 @@ class GuardConfig(Config):
     """
 
     on: bool = True
+    fewest_vectors: int = 100
     fewest_negatives: float = 0.01
     lowest_loss: float = 1e-4
     lowest_rank: float = 1.5

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from karma.config import GuardConfig, TrainingConfig
 
-FEWEST_VECTORS = 10
-"""A cloud of fewer is not judged: a handful of sound vectors may well lie close together."""
-
 
 class CollapseError(Exception):
     """Raised when vectors or losses have collapsed: the message names step, measure, figure, limit and a hint."""
@@ -63,13 +60,13 @@ def _readings(guard: GuardConfig, row: Mapping[str, float], vectors: Mapping[str
         figure=row["action"], limit=guard.lowest_loss,
         hint="the next item shows in what is read of the history, or nothing is left to tell it from",
     )  # fmt: skip
-    if vectors["items"] >= FEWEST_VECTORS:
+    if vectors["items"] >= guard.fewest_vectors:
         yield _Reading(
             measure="the effective rank of the item vectors",
             figure=row["effective_rank_items"], limit=guard.lowest_rank,
             hint="all items lie on one line: a lower learning_rate or rate_collaborative, or more parts of the item vector",
         )  # fmt: skip
-    if vectors["interests"] >= FEWEST_VECTORS:
+    if vectors["interests"] >= guard.fewest_vectors:
         yield _Reading(
             measure="the mean cosine of two interest vectors",
             figure=row["mean_cosine_interests"], limit=guard.highest_cosine, upper=True,

@@ -17,6 +17,7 @@ NOTHING = {
     "too many refused rows": "exit 3 ERROR_BUDGET",
     "an empty first day": "accepted",
 }
+MODELS = {"a pretrained model that cannot be one": "exit 1 PRETRAINED_MODEL"}
 LINES = {"a broken line": "quarantined malformed_row", "a day outside a bulk": "quarantined out_of_range"}
 
 
@@ -25,4 +26,4 @@ def outcomes() -> dict[str, str]:
     of_rows = {kind: "accepted" if of[0].reason == rows.ACCEPTED else quarantined(of[0].reason) for kind, of in rows.KINDS.items()}
     of_landings = {kind: cases[0].outcome for kind, cases in landings.KINDS.items()} | dict.fromkeys(landings.EMPTY_DAYS, "accepted")
     of_pictures = {kind: outcome for kind, (outcome, _) in pictures.KINDS.items()}
-    return {**of_rows, **LINES, **of_landings, **of_pictures, **PLACES, **USERS, **NOTHING}
+    return {**of_rows, **LINES, **of_landings, **of_pictures, **PLACES, **USERS, **NOTHING, **MODELS}

@@ -27,7 +27,7 @@ def test_two_processes_make_the_artefact_of_one(on_driver: bool, spark: SparkSes
 
 
 def test_a_collapse_in_a_process_is_an_error_of_the_job(spark: SparkSession, tmp_path: Path) -> None:
-    collapsing = config(learning_warm_up=1, guard={"highest_cosine": -1.0})
+    collapsing = config(learning_warm_up=1, guard={"highest_cosine": -1.0, "fewest_vectors": 10})
     distributor, data = distributor_of(spark, 2, on_driver=True), write_world(tmp_path / "data")
     with pytest.raises(JobError, match=r"\[TRAINING_STOPPED\] CollapseError: training has collapsed at step 2: the mean cosine"):
         train_by(distributor, collapsing, data, tmp_path / "encoders", tmp_path / "training")

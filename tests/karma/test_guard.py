@@ -62,14 +62,15 @@ def test_a_start_is_not_judged() -> None:
 
 
 def test_a_handful_of_vectors_is_not_judged() -> None:
-    judge(vectors={"items": 9, "interests": 9}, mean_cosine_interests=1.0, effective_rank_items=1.0)
+    judge(vectors={"items": 99, "interests": 99}, mean_cosine_interests=1.0, effective_rank_items=1.0)
     judge(negatives=0.0, candidates=1)  # one item: there is nothing to mask
     with pytest.raises(CollapseError):
-        judge(vectors={"items": 9, "interests": 10}, mean_cosine_interests=1.0)
+        judge(vectors={"items": 99, "interests": 100}, mean_cosine_interests=1.0)
 
 
 def run_of(planted: Planted, **changes: object) -> Run:
-    config = tiny_config(**{"steps": 6, "validate_every": 3, "learning_warm_up": 3, **changes})
+    small = GuardConfig(fewest_vectors=10)
+    config = tiny_config(**{"steps": 6, "validate_every": 3, "learning_warm_up": 3, "guard": small, **changes})
     return Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False)
 
 

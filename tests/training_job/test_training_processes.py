@@ -31,7 +31,7 @@ def test_one_process_needs_no_spark(tmp_path: Path) -> None:
 
 
 def test_a_collapse_is_an_error_of_the_job(tmp_path: Path) -> None:
-    config = tiny_config(steps=2, validate_every=2, learning_warm_up=1, guard={"highest_cosine": -1.0})
+    config = tiny_config(steps=2, validate_every=2, learning_warm_up=1, guard={"highest_cosine": -1.0, "fewest_vectors": 10})
     with pytest.raises(JobError, match=r"\[TRAINING_STOPPED\] training has collapsed at step 2: the mean cosine"):
         train_encoder_of(context_at(tmp_path / "root"), config, write_world(tmp_path / "data"))
 
