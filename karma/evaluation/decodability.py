@@ -11,10 +11,12 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from karma.config import ObjectiveConfig
 from karma.model.decoders import TextDecoder
 from karma.objectives.reconstruction import reconstruction_loss
+from karma.threads import torch_threads
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,7 +73,8 @@ def decodability(training: Pairs, held_out: Pairs, *, vocabulary: int, seed: int
         raise ValueError("a title has no token")
     centre = training.vectors.float().mean(0)
     scale = (training.vectors.float() - centre).square().mean().sqrt().clamp(min=1e-6)
-    with torch.random.fork_rng():
+    # On a CPU the gradient of the fused attention kernel would be the slowest part of a step.
+    with torch_threads(1), sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng():
         torch.manual_seed(seed)
         probe = TextDecoder(PROBE, dim=training.vectors.shape[1], vocabulary=vocabulary)
         order = torch.randperm(len(held_out.vectors))

@@ -1,17 +1,15 @@
 """Training: from a folder of data to an artefact, once for the same data and configuration, however often it was stopped."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-
-import torch
 
 from karma.artefact import ArtefactError, Provenance, export_encoder, verify
 from karma.config import TrainingConfig
 from karma.manifest import ENCODER_CODE_VERSION, file_digest, value_digest
 from karma.precision import training_device, wants_bf16
 from karma.text import RENDERER_VERSION
+from karma.threads import torch_threads
 from karma.training.checkpoint import StateFolder
 from karma.training.data import Meta, read_meta, read_training_data
 from karma.training.group import Group
@@ -75,7 +73,7 @@ def train(
         return folder
     read = read_training_data(data, config.encoder.event_types)
     left = StateFolder((state or Path(out).parent / "training") / version)
-    with _threads(config.threads):
+    with torch_threads(config.threads):
         run = Run.of(config, read, progress=progress, group=group)
         run.observer = observer
         metrics = run.fit(left, progress=progress)
@@ -85,16 +83,6 @@ def train(
         log.info("%s: %s", folder, metrics)
     group.from_first(0)  # nobody returns before the artefact is there
     return folder
-
-
-@contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _is_there(folder: Path) -> bool:
