@@ -68,7 +68,8 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     told: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     if args.backbone is not None:
         told["backbone"] = {**base.backbone.model_dump(), "source": args.backbone, "warm_up_steps": None}
-    return {"protocol": "leave_last_out", **told, "max_seconds": None}
+    judged_not_stopped = {**base.guard.model_dump(), "on": False}  # an arm that collapses is a finding here
+    return {"protocol": "leave_last_out", **told, "max_seconds": None, "guard": judged_not_stopped}
 
 
 def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
