@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from karma.evaluation.cold_items import ScoreBlock, cold_margins, offset_of_share, ranks_with_offset
 from karma.evaluation.evaluate import Catalogue, History, Vectors, encode_catalogue, encode_users, seen_items
-from karma.evaluation.probes import average_precision
+from karma.evaluation.probes import MIN_POSITIVES, average_precision
 from karma.evaluation.ranks import rank_of_target
 from karma.evaluation.ridge import Ridge
 from karma.evaluation.spectrum import spectrum
@@ -23,7 +23,6 @@ from karma.serving import ServingEncoder
 Longs = npt.NDArray[np.int64]
 KINDS = ("warm", "cold", "new")
 SHARED_TOP, DECOYS = 200, 100
-FEWEST_POSITIVES = 20
 UNIFORMITY_OF = 2000
 SEED = 0
 _PAIRS_AT_ONCE = 256
@@ -166,7 +165,7 @@ def _probes(users: Vectors, items: Vectors, pairs: Pairs) -> dict[str, float]:
 
 
 def _read(x: Vectors, y: npt.NDArray[np.float64], x_new: Vectors, y_new: npt.NDArray[np.float64], numeric: bool) -> float | None:
-    """What a ridge fitted on (x, y) reads of y_new: R^2, or the macro average precision of labels with FEWEST_POSITIVES there."""
+    """What a ridge fitted on (x, y) reads of y_new: R^2, or the macro average precision of labels with MIN_POSITIVES there."""
     if len(x) < 6 or len(x_new) < 6:
         return None
     predicted = Ridge.fit(x, y).predict(x_new)
@@ -174,7 +173,7 @@ def _read(x: Vectors, y: npt.NDArray[np.float64], x_new: Vectors, y_new: npt.NDA
         spread = ((y_new - y_new.mean(axis=0)) ** 2).sum()
         return float(1 - ((y_new - predicted) ** 2).sum() / spread) if spread > 0 else None
     positives = y_new.sum(axis=0)
-    judged = np.flatnonzero((positives >= FEWEST_POSITIVES) & (positives < len(y_new)))
+    judged = np.flatnonzero((positives >= MIN_POSITIVES) & (positives < len(y_new)))
     return float(np.mean([average_precision(predicted[:, c], y_new[:, c] > 0) for c in judged])) if len(judged) else None
 
 

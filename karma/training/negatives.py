@@ -7,14 +7,16 @@ from karma.training.examples import NO_TARGET
 
 
 def surviving_negatives(batch: Batch) -> float:
-    """Mean number of candidates a row, of the rows with a target, that are neither masked nor the target; 0 rows give 0."""
+    """Mean number of candidates a row, of the rows with a target, that are neither masked nor one of its targets; 0 rows give 0."""
     targets = batch.targets.ravel()
     rows = np.flatnonzero(targets != NO_TARGET)
     if not len(rows):
         return 0.0
-    others = len(batch.candidates) - 1
-    if batch.masked is None:
-        return float(others)
-    own = np.searchsorted(batch.candidates, targets[rows])
-    hidden = batch.masked[rows].sum(axis=1) - batch.masked[rows, own]
-    return float((others - hidden).mean())
+    if batch.shares is not None:
+        no_negative = batch.shares[rows] > 0
+    else:
+        no_negative = np.zeros((len(rows), len(batch.candidates)), bool)
+        no_negative[np.arange(len(rows)), np.searchsorted(batch.candidates, targets[rows])] = True
+    if batch.masked is not None:
+        no_negative |= batch.masked[rows]
+    return float((~no_negative).sum(axis=1).mean())

@@ -1,12 +1,17 @@
 """Arms: they change what they say and nothing else, and a finished run is left alone."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jobs.held_out_figures import read_catalogue, read_histories
+from karma.artefact import load_encoder
+from karma.evaluation.evaluate import encode_catalogue, encode_users
+from karma.evaluation.ranks import rank_of_target
+from karma.training import train
 from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config
 from karma.training.study import HeldOut, run_arm
 from tests.karma.conftest import Planted
@@ -54,7 +59,13 @@ def test_a_run_leaves_figures_that_its_ranks_give_and_is_not_run_again(planted: 
     config = arm_config(planted.config, "text", "pool+lm", 0, {"steps": 4})
     told = run_arm(config, planted.data, held_out, tmp_path)
     left = np.load(tmp_path / f"{config.name}.npz")
-    assert left["ranks"].shape == (len(histories),)
+    encoder = load_encoder(train(config, planted.data, tmp_path / "again" / "encoders", progress=False))
+    items = encode_catalogue(encoder, catalogue)
+    place = {item: row for row, item in enumerate(catalogue.item_ids)}
+    scores = encode_users(encoder, items, place, list(histories.values())) @ items.T
+    seen = np.array([[item in history.item_ids for item in catalogue.item_ids] for history in histories.values()])
+    assert np.array_equal(rank_of_target(scores, np.full(len(histories), place["0-19"]), seen), left["ranks"])
+    shutil.rmtree(tmp_path / "again")
     assert told["HR@10"] == np.mean(left["ranks"] <= 10)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
     figures = tmp_path / f"{config.name}.json"

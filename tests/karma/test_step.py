@@ -165,3 +165,10 @@ def test_each_process_has_as_many_micro_batches(accumulate: int, processes: int,
     shares = [list(Group(rank=rank, size=processes).share(raised)) for rank in range(processes)]
     assert {len(share) for share in shares} == {raised // processes}
     assert sorted(number for share in shares for number in share) == list(range(raised))
+
+
+def test_no_target_of_a_basket_is_a_negative() -> None:
+    shares = np.array([[0.5, 0.5, 0, 0], [0, 0, 0, 1.0], [0, 0, 0, 0]], np.float32)
+    masked = np.array([[False, True, True, False], [True, False, False, False], [False] * 4])
+    batch = replace(drawn(SoftmaxConfig()), targets=np.array([[0], [3], [-1]]), candidates=np.arange(4), masked=masked, shares=shares)
+    assert surviving_negatives(batch) == (1 + 2) / 2  # the row without a target does not count
