@@ -45,10 +45,11 @@ def title_found(
 ) -> npt.NDArray[np.bool_]:  # fmt: skip
     """Bool [n]: whether a held-out user's true next title is ranked first among itself and ``decoys`` others.
 
-    A ridge regression from u to the title vector of the next item is fitted on training users; its prediction for a held-out user is
-    compared with each title by the dot product. Decoys are drawn at random, a user at a time, from the items whose title vector
-    differs from the true one's. Ties count against the model. Chance is 1 / (decoys + 1). The share is the mean; two encoders with the
-    same seed have the same decoys, so they can be compared user by user.
+    A ridge regression from u to the title vector of the next item is fitted on training users; the deviation of its prediction for a
+    held-out user from the training users' mean title is compared with each title by the dot product. (The prediction itself would rank
+    the titles that are next most often first, for all users alike.) Decoys are drawn at random, a user at a time, from the items whose
+    title vector differs from the true one's. Ties count against the model. Chance is 1 / (decoys + 1). The share is the mean; two
+    encoders with the same seed have the same decoys, so they can be compared user by user.
 
     Args:
         training: float [k, d];  training_items: int64 [k], places in ``titles``.
@@ -58,7 +59,8 @@ def title_found(
     Raises:
         ValueError: an item has fewer than ``decoys`` others with another title.
     """
-    predicted = Ridge.fit(training, titles[training_items]).predict(held_out)
+    read = titles[training_items]
+    predicted = Ridge.fit(training, read).predict(held_out) - read.mean(axis=0)
     rng = np.random.default_rng(seed)
     same = np.unique(titles.round(9), axis=0, return_inverse=True)[1].ravel()  # items of one title have one number
     found = np.empty(len(held_out), bool)

@@ -42,16 +42,27 @@ def test_vectors_that_hold_the_title_find_it_and_others_do_not(titles: np.ndarra
     assert guessed.mean() < 0.06, "chance is 1 in 61"
 
 
+def test_a_title_that_is_often_next_does_not_hide_the_others(titles: np.ndarray) -> None:
+    """Every other user takes item 0, whatever the vector says."""
+    rng = np.random.default_rng(0)
+    told = rng.integers(1, len(TITLES), 600)
+    items = np.where(np.arange(600) % 2, 0, told)
+
+    found = title_found(titles[told][:400], items[:400], titles[told][400:], told[400:], titles, seed=0, decoys=len(TITLES) - 1)
+
+    assert found.mean() > 0.9
+
+
 def test_equals_a_ranking_by_hand_with_the_same_decoys(titles: np.ndarray) -> None:
-    """One-hot users of three kinds: the map sends each kind to the mean title of its items. All others are decoys."""
-    kinds = np.arange(30) % 3
-    users, items = np.eye(3)[kinds], kinds.copy()
+    """One-hot users of three kinds: the map sends each kind to the mean title of its items, less that of all. All others are decoys."""
+    of_kind, kinds = np.array([3, 35, 80]), np.arange(30) % 3
+    users, items = np.eye(3)[kinds], of_kind[kinds]
     far_from_all = np.eye(3)[[0, 1, 2, 0]]
 
-    found = title_found(users, items, far_from_all, np.array([0, 1, 2, 5]), titles, seed=0, decoys=len(TITLES) - 1)
+    found = title_found(users, items, far_from_all, np.array([3, 35, 80, 5]), titles, seed=0, decoys=len(TITLES) - 1)
 
-    near = titles @ titles[:3].T
-    first = [near[:, kind].argmax() == item for kind, item in zip([0, 1, 2, 0], [0, 1, 2, 5], strict=True)]
+    near = titles @ (titles[of_kind] - titles[of_kind].mean(axis=0)).T
+    first = [near[:, kind].argmax() == item for kind, item in zip([0, 1, 2, 0], [3, 35, 80, 5], strict=True)]
     assert found.tolist() == first == [True, True, True, False]
 
 
