@@ -171,6 +171,9 @@ class SoftmaxConfig(Config):
         repeats: whether an item that the user has taken may be a target again; if not, items seen so far are masked here and
             in validation.
         mask_window: also mask, by id, every other item that the user takes anywhere in the window (they are no true negatives).
+        exposed: most items that were shown to the user without a click on the way to a target, the newest, that are negatives of that
+            row beside the candidates, without a correction for sampling; 0 is none. Only where the softmax is sampled: a full one
+            has every item as a negative, once and uncorrected, and these among them.
         temperature: where the learnt temperature starts; it stays within [0.01, 1].
     """
 
@@ -178,6 +181,7 @@ class SoftmaxConfig(Config):
     uniform: int = 1024
     repeats: bool = True
     mask_window: bool = False
+    exposed: NonNegativeInt = 0
     temperature: float = Field(default=0.07, ge=0.01, le=1.0)
 
 

@@ -2,7 +2,8 @@
 
 Arrays become tensors by ``torch.as_tensor``, which puts them where ``Run.fit`` says; ``from_numpy`` would leave them on the CPU.
 
-Shapes: b windows, t events, p positions a window, r = b * p rows, c candidates, d dimensions, w width, m text tokens.
+Shapes: b windows, t events, p positions a window, r = b * p rows, c candidates, h exposed items a row, d dimensions, w width,
+m text tokens.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from karma.model.decoders import Decoders
 from karma.model.encoder import KarmaEncoder
 from karma.model.interest_encoder import HistoryBatch
 from karma.model.own_items import evenly
-from karma.objectives.action import Temperature, info_nce, sampling_log_q
+from karma.objectives.action import Exposed, Temperature, info_nce, sampling_log_q
 from karma.objectives.generation import generation_loss
 from karma.objectives.reconstruction import reconstruction_loss
 from karma.objectives.visual import visual_loss
@@ -96,11 +97,13 @@ class _Step:
         self.interests = learner.model.interest.combine(history, self._states, torch.as_tensor(batch.positions))
 
     def _needed(self) -> Tensor:
-        """Catalogue places whose vector this step needs: the candidates, the histories and the items to reconstruct."""
+        """Catalogue places whose vector this step needs: candidates, histories, exposed items and the items to reconstruct."""
         if len(self._batch.candidates) == len(self._learner.tensors.rows):
             return torch.arange(len(self._learner.tensors.rows))
         known = self._batch.windows.items[self._batch.windows.items >= 0]
         parts = [torch.as_tensor(self._batch.candidates), torch.as_tensor(known), self._sampled]
+        if self._batch.exposed is not None:
+            parts.append(torch.as_tensor(self._batch.exposed[self._batch.exposed >= 0]))
         return torch.unique(torch.cat(parts))
 
     def _read(self, history: HistoryBatch) -> Tensor | None:
@@ -127,8 +130,18 @@ class _Step:
                 learner.popularity[candidates], batch_targets=int(real.sum() if batch.shares is None else (target > 0).sum()),
                 uniform=learner.config.softmax.uniform, corpus=len(learner.tensors.rows),
             )  # fmt: skip
-        interests = self.interests.flatten(0, 1)[real]
-        return info_nce(interests, self._items[self._column[candidates]], target, learner.temperature(), log_q=log_q, masked=masked)
+        return info_nce(
+            self.interests.flatten(0, 1)[real], self._items[self._column[candidates]], target, learner.temperature(),
+            log_q=log_q, masked=masked, exposed=self._exposed(real),
+        )  # fmt: skip
+
+    def _exposed(self, real: Tensor) -> Exposed | None:
+        """The exposed items of the rows ``real``, bool [r]."""
+        if self._batch.exposed is None:
+            return None
+        places = torch.as_tensor(self._batch.exposed).flatten(0, 1)[real]
+        vectors = F.embedding(self._column[places.clamp(min=0)].clamp(min=0), self._items)
+        return Exposed(vectors=vectors, real=places >= 0)
 
     def generation(self) -> Tensor:
         head, states = self._learner.decoders.lm_head, self._states
