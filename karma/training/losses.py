@@ -7,6 +7,7 @@ m text tokens.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from karma.model.encoder import KarmaEncoder
 from karma.model.interest_encoder import HistoryBatch
 from karma.model.own_items import evenly
 from karma.objectives.action import Exposed, Temperature, info_nce, sampling_log_q
+from karma.objectives.diffusion import cosine_schedule, diffusion_loss
 from karma.objectives.generation import generation_loss
 from karma.objectives.reconstruction import reconstruction_loss
 from karma.objectives.visual import visual_loss
@@ -73,7 +75,7 @@ class Learner:
             found["reconstruct_interest"] = told.reconstruct(told.interests[:, -1], told.next_items)
         if weights.reconstruct_item:
             found["reconstruct_item"] = told.reconstruct(*told.some_items())
-        if self.decoders.visual is not None:
+        if self.decoders.visual is not None or self.decoders.denoiser is not None:
             found["visual"] = told.visual()
         return found
 
@@ -162,12 +164,19 @@ class _Step:
         return reconstruction_loss(decoder(vectors, write), decoder.prefix_tokens, decoder.head.weight, write, real)
 
     def visual(self) -> Tensor:
-        head = self._learner.decoders.visual
-        if head is None:
-            raise RuntimeError("the visual objective needs its head")
+        decoders, interests = self._learner.decoders, self.interests[:, -1]
         components = self._learner.tensors.components[self.next_items]
         target = components * components.shape[1] ** 0.5  # mean square 1 an entry, so that 1 is what a constant guess loses
-        return visual_loss(head(self.interests[:, -1]), target, self._learner.tensors.has_visual[self.next_items])
+        has_visual = self._learner.tensors.has_visual[self.next_items]
+        if decoders.visual is not None:
+            return visual_loss(decoders.visual(interests), target, has_visual)
+        if decoders.denoiser is None:
+            raise RuntimeError("the visual objective needs its head")
+        schedule, draws = cosine_schedule(), self._learner.generator
+        return diffusion_loss(
+            partial(decoders.denoiser, interests), target, has_visual, schedule=schedule,
+            steps=torch.randint(len(schedule), (len(target),), generator=draws), noise=torch.randn(target.shape, generator=draws),
+        )  # fmt: skip
 
 
 def item_vectors(model: KarmaEncoder, tensors: CatalogueTensors, places: Tensor, keep: Tensor | None = None) -> Tensor:
