@@ -115,8 +115,9 @@ class _Step:
             return None
         tokens = model.interest.tokens(history)
         if self._learner.config.objectives.generation:
-            read, _, _ = self._learner.tensors.texts.written(self.next_items)
+            read, _, real = self._learner.tensors.texts.written(self.next_items)
             tokens = appended(tokens, self._lengths, model.backbone.embeddings(read))
+            tokens = tokens[:, : int((self._lengths + real.sum(1)).max())]  # the longest history seldom has the longest text
         return model.backbone(tokens)
 
     def action(self) -> Tensor:
