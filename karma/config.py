@@ -146,7 +146,9 @@ class ObjectiveConfig(Config):
     Attributes:
         generation: (i) the backbone's next-token loss on the next item's text, given the history.
         reconstruct_interest, reconstruct_item: (ii) the same text decoded from u alone; an item's text from e_i alone.
-        visual: the next item's image features from u, by mean squared error.
+        visual: the next item's image features from u.
+        visual_by: "mse", their mean squared error; "diffusion", that of the noise in noisy ones, told from u (to be compared: the paper
+            found it worse).
         ramp_steps: the knowledge weights grow linearly from 0 over these steps, so that they do not starve the action loss.
         prefix_tokens: tokens that the reconstruction decoder gets in place of a vector.
     """
@@ -156,6 +158,7 @@ class ObjectiveConfig(Config):
     reconstruct_interest: float = 0.1
     reconstruct_item: float = 0.1
     visual: float = 0.1
+    visual_by: Literal["mse", "diffusion"] = "mse"
     ramp_steps: int = 100
     prefix_tokens: int = 4
     decoder_hidden: int = 128
@@ -171,6 +174,9 @@ class SoftmaxConfig(Config):
         repeats: whether an item that the user has taken may be a target again; if not, items seen so far are masked here and
             in validation.
         mask_window: also mask, by id, every other item that the user takes anywhere in the window (they are no true negatives).
+        exposed: most items that were shown to the user without a click on the way to a target, the newest, that are negatives of that
+            row beside the candidates, without a correction for sampling; 0 is none. Only where the softmax is sampled: a full one
+            has every item as a negative, once and uncorrected, and these among them.
         temperature: where the learnt temperature starts; it stays within [0.01, 1].
     """
 
@@ -178,6 +184,7 @@ class SoftmaxConfig(Config):
     uniform: int = 1024
     repeats: bool = True
     mask_window: bool = False
+    exposed: NonNegativeInt = 0
     temperature: float = Field(default=0.07, ge=0.01, le=1.0)
 
 

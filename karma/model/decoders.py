@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, LlamaConfig
 
 from karma.config import ObjectiveConfig
+from karma.model.denoiser import Denoiser
 
 
 class TextDecoder(nn.Module):
@@ -46,4 +47,7 @@ class Decoders(nn.Module):
             self.lm_head.weight.data.copy_(lm_head)
         reconstructs = config.reconstruct_interest or config.reconstruct_item
         self.text = TextDecoder(config, dim=dim, vocabulary=vocabulary) if reconstructs else None
-        self.visual = nn.Linear(dim, components) if config.visual and components else None
+        self.visual = nn.Linear(dim, components) if config.visual and components and config.visual_by == "mse" else None
+        self.denoiser: Denoiser | None = None
+        if config.visual and components and config.visual_by == "diffusion":
+            self.denoiser = Denoiser(dim=dim, components=components, width=config.decoder_hidden)

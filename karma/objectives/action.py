@@ -1,9 +1,10 @@
 """Action: pick the next item out of many by the cosine with the interest vector.
 
-Shapes: n rows, d dimensions, c candidates.
+Shapes: n rows, d dimensions, c candidates, h exposed items a row.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,14 @@ class Temperature(nn.Module):
         return self.log_scale.clamp(-math.log(HIGHEST_TEMPERATURE), -math.log(LOWEST_TEMPERATURE)).exp()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exposed:
+    """Negatives of one row each: vectors, float [n, h, d], unit rows, an item once a row; real, bool [n, h], False in padding."""
+
+    vectors: Tensor
+    real: Tensor
+
+
 def info_nce(
     interests: Tensor,
     candidates: Tensor,
@@ -31,11 +40,12 @@ def info_nce(
     *,
     log_q: Tensor | None = None,
     masked: Tensor | None = None,
+    exposed: Exposed | None = None,
 ) -> Tensor:
-    """Mean cross-entropy of the target, or of several in given shares, among the candidates.
+    """Mean cross-entropy of the target, or of several in given shares, among the candidates and the row's exposed items.
 
-    ``L = mean_r - sum_t y_rt log( exp(s_rt) / sum_{j not masked for r} exp(s_rj) )`` with ``s_rj = scale <u_r, e_j> - log Q(j)``;
-    one target has y = 1.
+    ``L = mean_r - sum_t y_rt log( exp(s_rt) / (sum_{j not masked for r} exp(s_rj) + sum_{x exposed to r} exp(scale <u_r, e_x>)) )``
+    with ``s_rj = scale <u_r, e_j> - log Q(j)``; one target has y = 1.
 
     Args:
         interests: float [n, d], unit rows.
@@ -44,12 +54,16 @@ def info_nce(
         scale: 1 / temperature.
         log_q: float [c], log of the expected number of times that sampling draws candidate j; None where every item is a
             candidate (full softmax).
-        masked: bool [n, c], True where a candidate is not a negative of the row (the user takes it, by id). Targets are never masked.
+        masked: bool [n, c], True where a candidate is not a negative of the row (the user takes it, by id), or is one of its exposed
+            items, which would count twice. Targets are never masked.
+        exposed: items that were shown to the row's user and not clicked, none of them a target. They have no log Q: no sampling
+            brought them, they are in the sum with certainty.
 
     Returns: a scalar, in nats. 0 rows give 0.
 
-    Source: InfoNCE (van den Oord et al., 2018); logQ correction, Yi et al. (RecSys 2019). Masks are by id, never by similarity:
-    a similarity mask would hide a collapse.
+    Source: InfoNCE (van den Oord et al., 2018); logQ correction, Yi et al. (RecSys 2019). What was shown without a click stands beside
+    the candidates, never in their place: alone it trained worse than random negatives (Huang et al., KDD 2020, section 2.4).
+    Masks are by id, never by similarity: a similarity mask would hide a collapse.
     """
     logits = (interests @ candidates.T).float() * scale
     if log_q is not None:
@@ -57,6 +71,10 @@ def info_nce(
     if masked is not None:
         own = target > 0 if target.is_floating_point() else torch.zeros_like(masked).scatter(1, target[:, None], True)
         logits = logits.masked_fill(masked & ~own, float("-inf"))
+    if exposed is not None:
+        shown = torch.einsum("nd,nhd->nh", interests, exposed.vectors).float() * scale
+        logits = torch.cat([logits, shown.masked_fill(~exposed.real, float("-inf"))], 1)
+        target = F.pad(target, (0, shown.shape[1])) if target.is_floating_point() else target
     if not target.is_floating_point():
         return F.cross_entropy(logits, target, reduction="sum") / max(1, len(target))
     log_shares = F.log_softmax(logits, dim=-1).masked_fill(target == 0, 0.0)  # 0 * -inf of a masked candidate would be no number

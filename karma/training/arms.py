@@ -8,25 +8,27 @@ from typing import Any, Literal, get_args
 
 from karma.config import TrainingConfig
 
-Arm = Literal["action", "generation", "reconstruction", "pair", "items", "text", "images"]
+Arm = Literal["action", "generation", "reconstruction", "pair", "items", "text", "images", "images_diffusion"]
 InterestPath = Literal["pool+lm", "pool", "lm", "lm+id"]
 ARMS_IN_ORDER: tuple[Arm, ...] = get_args(Arm)
 PATHS_IN_ORDER: tuple[InterestPath, ...] = get_args(InterestPath)
 
 _GENERATION, _INTEREST, _ITEM = {"generation": 0.05}, {"reconstruct_interest": 0.05}, {"reconstruct_item": 0.1}
 _OFF = dict.fromkeys(("generation", "reconstruct_interest", "reconstruct_item", "visual"), 0.0)
+_IMAGES = {**_OFF, **_GENERATION, **_INTEREST, **_ITEM, "visual": 0.05}
 
-OBJECTIVES: Mapping[Arm, Mapping[str, float]] = {
+OBJECTIVES: Mapping[Arm, Mapping[str, float | str]] = {
     "action": _OFF,
     "generation": {**_OFF, **_GENERATION},
     "reconstruction": {**_OFF, **_INTEREST},
     "pair": {**_OFF, **_GENERATION, **_INTEREST},
     "items": {**_OFF, **_ITEM},
     "text": {**_OFF, **_GENERATION, **_INTEREST, **_ITEM},
-    "images": {**_OFF, **_GENERATION, **_INTEREST, **_ITEM, "visual": 0.05},
+    "images": {**_IMAGES, "visual_by": "mse"},
+    "images_diffusion": {**_IMAGES, "visual_by": "diffusion"},
 }
 """Action only; with KARMA's (i) and (ii) on text (arXiv 2603.22779), one at a time and as a pair; with the same decoder on the item
-vectors; with all three; with images as well, in the tower and as an objective."""
+vectors; with all three; with images as well, in the tower and as an objective; with that objective by diffusion."""
 
 PATHS: Mapping[InterestPath, Mapping[str, bool]] = {
     "pool+lm": {"use_pool": True, "use_lm": True, "use_collaborative": True},
@@ -47,5 +49,5 @@ def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, ch
     told = base.model_dump()
     told["objectives"].update(OBJECTIVES[arm])
     own_items = base.encoder.use_own_items and PATHS[path]["use_pool"]
-    told["encoder"].update({"use_visual": arm == "images", "use_own_items": own_items, **PATHS[path]})
+    told["encoder"].update({"use_visual": bool(OBJECTIVES[arm]["visual"]), "use_own_items": own_items, **PATHS[path]})
     return TrainingConfig.model_validate({**told, "name": f"{base.name}-{path}-{arm}-{seed}", "seed": seed, **changes})

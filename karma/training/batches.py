@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from karma.config import TrainingConfig
 from karma.token_kinds import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
-from karma.training.data import NO_ITEM, NO_QUERY, Histories, Ints
+from karma.training.data import NO_ITEM, NO_QUERY, Exposures, Histories, Ints
 from karma.training.examples import NO_TARGET, Split
+from karma.training.exposures import among, passed_over
 from schemas import names
 
 Bools = npt.NDArray[np.bool_]
@@ -46,7 +47,9 @@ class Batch:
         targets: int64 [b, p], catalogue places, of a basket its first; NO_TARGET where a window has fewer positions.
         shares: float32 [r, c], how the targets of a row share its loss; None where each row has one target.
         candidates: int64 [c], catalogue places, ascending, each once.
-        masked: bool [r, c], True where a candidate is no negative of the row; None where nothing is masked.
+        masked: bool [r, c], True where a candidate is no negative of the row, or one of its exposed items; None where nothing is masked.
+        exposed: int64 [b, p, h], catalogue places of a row's hard negatives, padded with -1 (``karma.training.exposures``); None where
+            there are none to be had.
     """
 
     windows: Windows
@@ -55,6 +58,7 @@ class Batch:
     candidates: Ints
     masked: Bools | None
     shares: npt.NDArray[np.float32] | None
+    exposed: Ints | None = None
 
 
 def windows_of(histories: Histories, events: list[Ints]) -> Windows:
@@ -115,7 +119,7 @@ def seen_so_far(histories: Histories, last: Ints, column_of: Ints, columns: int)
 class BatchSampler:
     """Draws training batches; the same seed gives the same sequence, and the same batch after the same ``seek``."""
 
-    def __init__(self, histories: Histories, split: Split, config: TrainingConfig, corpus: int) -> None:
+    def __init__(self, histories: Histories, split: Split, config: TrainingConfig, corpus: int, exposures: Exposures | None = None) -> None:
         self._histories = histories
         self._split = split
         self._config = config
@@ -124,6 +128,8 @@ class BatchSampler:
         types = config.encoder.event_types
         self._query_type = types.index(names.QUERY) if names.QUERY in types else len(types)
         self._baskets = config.targets == "basket"
+        self._full = corpus <= config.softmax.full_up_to
+        self._exposures = exposures if config.softmax.exposed and not self._full else None
         self._random = np.random.default_rng(config.seed)
 
     @property
@@ -148,15 +154,18 @@ class BatchSampler:
         positions[:, -1] = windows.lengths - 1
         events = np.take_along_axis(windows.events, np.maximum(positions, 0), axis=1)
         targets = np.where(positions >= 0, self._histories.items[self._split.targets[events]], NO_TARGET)
-        rows = [self._targets_of(event) for event in np.where(targets != NO_TARGET, events, -1).ravel()] if self._baskets else None
+        predicting = np.where(targets != NO_TARGET, events, NO_TARGET)
+        rows = [self._targets_of(event) for event in predicting.ravel()] if self._baskets else None
         candidates = self._candidates(np.concatenate(rows) if rows is not None else targets[targets != NO_TARGET])
+        exposed = self._exposed(predicting, np.array([run[0] for run in full]))
         return Batch(
             windows=windows,
             positions=np.maximum(positions, 0),
             targets=targets,
             candidates=candidates,
-            masked=self._masked(windows, events, candidates),
+            masked=self._masked(windows, events, candidates, exposed),
             shares=None if rows is None else _shares(rows, candidates),
+            exposed=exposed,
         )
 
     def _targets_of(self, position: int) -> Ints:
@@ -193,15 +202,21 @@ class BatchSampler:
         return chosen
 
     def _candidates(self, targets: Ints) -> Ints:
-        softmax = self._config.softmax
-        if self._corpus <= softmax.full_up_to:
+        if self._full:
             return np.arange(self._corpus)
-        return np.unique(np.concatenate([targets, self._random.integers(0, self._corpus, softmax.uniform)]))
+        return np.unique(np.concatenate([targets, self._random.integers(0, self._corpus, self._config.softmax.uniform)]))
 
-    def _masked(self, windows: Windows, events: Ints, candidates: Ints) -> Bools | None:
-        """By id: what the user has seen, where no repeat is a target; with ``mask_window`` all that the window and its targets hold."""
+    def _exposed(self, positions: Ints, since: Ints) -> Ints | None:
+        if self._exposures is None:
+            return None
         softmax = self._config.softmax
-        if softmax.repeats and not softmax.mask_window:
+        return passed_over(self._exposures, self._histories, self._split, positions, since, repeats=softmax.repeats, most=softmax.exposed)
+
+    def _masked(self, windows: Windows, events: Ints, candidates: Ints, exposed: Ints | None) -> Bools | None:
+        """By id: what the user has seen, where no repeat is a target; with ``mask_window`` all that the window and its targets hold; and
+        what counts as exposed, since it would count twice."""
+        softmax = self._config.softmax
+        if softmax.repeats and not softmax.mask_window and exposed is None:
             return None
         column_of = np.full(self._corpus, -1, dtype=np.int64)
         column_of[candidates] = np.arange(len(candidates))
@@ -210,6 +225,8 @@ class BatchSampler:
             masked |= seen_so_far(self._histories, events.ravel(), column_of, len(candidates))
         if softmax.mask_window:
             masked |= np.repeat(self._taken_in_window(windows, column_of, len(candidates)), events.shape[1], axis=0)
+        if exposed is not None:
+            masked |= among(exposed.reshape(events.size, -1), candidates)
         return masked
 
     def _taken_in_window(self, windows: Windows, column_of: Ints, columns: int) -> Bools:

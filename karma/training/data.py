@@ -72,10 +72,28 @@ class Histories:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Exposures:
+    """Items of the catalogue that users with a history were shown without a click, one user after the other, each oldest first.
+
+    Attributes:
+        offsets: int64 [users + 1], over the users of ``Histories``.
+        times: int64 [exposures], microseconds since 1970 UTC.
+        items: int64 [exposures], place in the catalogue; of one user and time, the higher first.
+    """
+
+    offsets: Ints
+    times: Ints
+    items: Ints
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingData:
+    """Attributes: exposures: None where they were not asked for, or the folder has no impressions."""
+
     catalogue: Catalogue
     histories: Histories
     meta: Meta
+    exposures: Exposures | None = None
 
 
 def read_meta(folder: Path) -> Meta:
@@ -87,21 +105,28 @@ def read_meta(folder: Path) -> Meta:
         raise TrainingDataError(f"{path} cannot be read: {error}") from None
 
 
-def read_training_data(folder: Path, event_types: Sequence[str]) -> TrainingData:
+def read_training_data(folder: Path, event_types: Sequence[str], *, exposures: bool = False) -> TrainingData:
     """Read catalogue and histories.
 
     Args:
         event_types: names in the order of their numbers; any other type gets the number ``len(event_types)``.
+        exposures: also read what was shown without a click, where the folder has impressions.
 
     Raises:
-        TrainingDataError: a file is missing, an item occurs twice, a user's times run backwards, or an event is not before trained_until.
+        TrainingDataError: a file is missing, an item occurs twice, a user's times run backwards, or an event or an impression is not
+            before trained_until.
     """
     folder = Path(folder)
     meta = read_meta(folder)
     catalogue = _read_catalogue(folder / "catalogue.parquet")
-    histories = _read_histories(folder / "histories", catalogue.item_ids, event_types)
-    _check_times(histories, meta)
-    return TrainingData(catalogue=catalogue, histories=histories, meta=meta)
+    users, histories = _read_histories(folder / "histories", catalogue.item_ids, event_types)
+    if np.any(np.diff(histories.times)[np.diff(histories.users) == 0] < 0):
+        raise TrainingDataError("a user's events are not in the order of their times")
+    _check_before(histories.times, meta, "an event")
+    shown = None
+    if exposures and (folder / "impressions").exists():
+        shown = _read_exposures(folder / "impressions", users, catalogue.item_ids, meta)
+    return TrainingData(catalogue=catalogue, histories=histories, meta=meta, exposures=shown)
 
 
 def _read_catalogue(path: Path) -> Catalogue:
@@ -128,7 +153,8 @@ def _features(column: pa.Array, path: Path) -> tuple[npt.NDArray[np.float32], np
     return features, has_visual
 
 
-def _read_histories(folder: Path, item_ids: list[str], event_types: Sequence[str]) -> Histories:
+def _read_histories(folder: Path, item_ids: list[str], event_types: Sequence[str]) -> tuple[pa.Array, Histories]:
+    """The users' ids in their order, and their events."""
     columns = ["event_times", "event_types", "item_ids", "queries"]
     table = _read(folder, ["user_id", *columns]).sort_by("user_id")
     times, types, items, queries = (table[name].combine_chunks() for name in columns)
@@ -136,18 +162,38 @@ def _read_histories(folder: Path, item_ids: list[str], event_types: Sequence[str
     if any(not pc.list_value_length(column).equals(pc.list_value_length(times)) for column in (types, items, queries)):
         raise TrainingDataError(f"{folder} has a user whose arrays differ in length")
     query_index, query_texts = _number_queries(queries.flatten())
-    return Histories(
+    histories = Histories(
         offsets=np.concatenate([[0], np.cumsum(lengths)]),
         users=np.repeat(np.arange(len(lengths)), lengths),
-        times=times.flatten().cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(),
+        times=_microseconds(times.flatten()),
         items=_places(items.flatten(), item_ids, missing=UNKNOWN, null=NO_ITEM),
         event_types=_places(types.flatten(), list(event_types), missing=len(event_types), null=len(event_types)),
         queries=query_index,
         query_texts=query_texts,
     )
+    return table["user_id"].combine_chunks(), histories
 
 
-def _places(values: pa.Array, names: list[str], *, missing: int, null: int) -> Ints:
+def _read_exposures(folder: Path, users: pa.Array, item_ids: list[str], meta: Meta) -> Exposures:
+    """Impressions known to have no click, of users and items that are known."""
+    table = _read(folder, ["user_id", "impression_time", "item_id", "clicked"])
+    times, clicked = (table[name].combine_chunks() for name in ("impression_time", "clicked"))
+    user = _places(table["user_id"].combine_chunks(), users, missing=UNKNOWN, null=UNKNOWN)
+    item = _places(table["item_id"].combine_chunks(), item_ids, missing=UNKNOWN, null=UNKNOWN)
+    at = _microseconds(times)
+    _check_before(at, meta, "an impression")
+    kept = pc.equal(clicked, False).fill_null(False).to_numpy(zero_copy_only=False) & (user >= 0) & (item >= 0)
+    user, item, at = user[kept], item[kept], at[kept]
+    order = np.lexsort((-item, at, user))
+    return Exposures(offsets=np.searchsorted(user[order], np.arange(len(users) + 1)), times=at[order], items=item[order])
+
+
+def _microseconds(times: pa.Array) -> Ints:
+    since: Ints = times.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return since
+
+
+def _places(values: pa.Array, names: list[str] | pa.Array, *, missing: int, null: int) -> Ints:
     """Place of each value in ``names``."""
     found = pc.fill_null(pc.index_in(values, value_set=pa.array(names, pa.string())), missing)
     places: Ints = pc.if_else(values.is_valid(), found, pa.scalar(null, pa.int32())).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -163,14 +209,10 @@ def _number_queries(values: pa.Array) -> tuple[Ints, list[str]]:
     return of_value[encoded.indices.fill_null(len(rendered)).to_numpy(zero_copy_only=False)], texts
 
 
-def _check_times(histories: Histories, meta: Meta) -> None:
-    same_user = np.diff(histories.users) == 0
-    if np.any(np.diff(histories.times)[same_user] < 0):
-        raise TrainingDataError("a user's events are not in the order of their times")
+def _check_before(times: Ints, meta: Meta, what: str) -> None:
     until = meta.trained_until if meta.trained_until.tzinfo else meta.trained_until.replace(tzinfo=UTC)
-    microseconds = round(until.timestamp() * 1_000_000)
-    if len(histories.times) and histories.times.max() >= microseconds:
-        raise TrainingDataError(f"an event is not before trained_until ({meta.trained_until.isoformat()}, exclusive)")
+    if len(times) and times.max() >= round(until.timestamp() * 1_000_000):
+        raise TrainingDataError(f"{what} is not before trained_until ({meta.trained_until.isoformat()}, exclusive)")
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:

@@ -2,10 +2,12 @@
 
 Arrays become tensors by ``torch.as_tensor``, which puts them where ``Run.fit`` says; ``from_numpy`` would leave them on the CPU.
 
-Shapes: b windows, t events, p positions a window, r = b * p rows, c candidates, d dimensions, w width, m text tokens.
+Shapes: b windows, t events, p positions a window, r = b * p rows, c candidates, h exposed items a row, d dimensions, w width,
+m text tokens.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,8 @@ from karma.model.decoders import Decoders
 from karma.model.encoder import KarmaEncoder
 from karma.model.interest_encoder import HistoryBatch
 from karma.model.own_items import evenly
-from karma.objectives.action import Temperature, info_nce, sampling_log_q
+from karma.objectives.action import Exposed, Temperature, info_nce, sampling_log_q
+from karma.objectives.diffusion import cosine_schedule, diffusion_loss
 from karma.objectives.generation import generation_loss
 from karma.objectives.reconstruction import reconstruction_loss
 from karma.objectives.visual import visual_loss
@@ -72,7 +75,7 @@ class Learner:
             found["reconstruct_interest"] = told.reconstruct(told.interests[:, -1], told.next_items)
         if weights.reconstruct_item:
             found["reconstruct_item"] = told.reconstruct(*told.some_items())
-        if self.decoders.visual is not None:
+        if self.decoders.visual is not None or self.decoders.denoiser is not None:
             found["visual"] = told.visual()
         return found
 
@@ -96,11 +99,13 @@ class _Step:
         self.interests = learner.model.interest.combine(history, self._states, torch.as_tensor(batch.positions))
 
     def _needed(self) -> Tensor:
-        """Catalogue places whose vector this step needs: the candidates, the histories and the items to reconstruct."""
+        """Catalogue places whose vector this step needs: candidates, histories, exposed items and the items to reconstruct."""
         if len(self._batch.candidates) == len(self._learner.tensors.rows):
             return torch.arange(len(self._learner.tensors.rows))
         known = self._batch.windows.items[self._batch.windows.items >= 0]
         parts = [torch.as_tensor(self._batch.candidates), torch.as_tensor(known), self._sampled]
+        if self._batch.exposed is not None:
+            parts.append(torch.as_tensor(self._batch.exposed[self._batch.exposed >= 0]))
         return torch.unique(torch.cat(parts))
 
     def _read(self, history: HistoryBatch) -> Tensor | None:
@@ -110,8 +115,9 @@ class _Step:
             return None
         tokens = model.interest.tokens(history)
         if self._learner.config.objectives.generation:
-            read, _, _ = self._learner.tensors.texts.written(self.next_items)
+            read, _, real = self._learner.tensors.texts.written(self.next_items)
             tokens = appended(tokens, self._lengths, model.backbone.embeddings(read))
+            tokens = tokens[:, : int((self._lengths + real.sum(1)).max())]  # the longest history seldom has the longest text
         return model.backbone(tokens)
 
     def action(self) -> Tensor:
@@ -127,8 +133,18 @@ class _Step:
                 learner.popularity[candidates], batch_targets=int(real.sum() if batch.shares is None else (target > 0).sum()),
                 uniform=learner.config.softmax.uniform, corpus=len(learner.tensors.rows),
             )  # fmt: skip
-        interests = self.interests.flatten(0, 1)[real]
-        return info_nce(interests, self._items[self._column[candidates]], target, learner.temperature(), log_q=log_q, masked=masked)
+        return info_nce(
+            self.interests.flatten(0, 1)[real], self._items[self._column[candidates]], target, learner.temperature(),
+            log_q=log_q, masked=masked, exposed=self._exposed(real),
+        )  # fmt: skip
+
+    def _exposed(self, real: Tensor) -> Exposed | None:
+        """The exposed items of the rows ``real``, bool [r]."""
+        if self._batch.exposed is None:
+            return None
+        places = torch.as_tensor(self._batch.exposed).flatten(0, 1)[real]
+        vectors = F.embedding(self._column[places.clamp(min=0)].clamp(min=0), self._items)
+        return Exposed(vectors=vectors, real=places >= 0)
 
     def generation(self) -> Tensor:
         head, states = self._learner.decoders.lm_head, self._states
@@ -149,12 +165,19 @@ class _Step:
         return reconstruction_loss(decoder(vectors, write), decoder.prefix_tokens, decoder.head.weight, write, real)
 
     def visual(self) -> Tensor:
-        head = self._learner.decoders.visual
-        if head is None:
-            raise RuntimeError("the visual objective needs its head")
+        decoders, interests = self._learner.decoders, self.interests[:, -1]
         components = self._learner.tensors.components[self.next_items]
         target = components * components.shape[1] ** 0.5  # mean square 1 an entry, so that 1 is what a constant guess loses
-        return visual_loss(head(self.interests[:, -1]), target, self._learner.tensors.has_visual[self.next_items])
+        has_visual = self._learner.tensors.has_visual[self.next_items]
+        if decoders.visual is not None:
+            return visual_loss(decoders.visual(interests), target, has_visual)
+        if decoders.denoiser is None:
+            raise RuntimeError("the visual objective needs its head")
+        schedule, draws = cosine_schedule(), self._learner.generator
+        return diffusion_loss(
+            partial(decoders.denoiser, interests), target, has_visual, schedule=schedule,
+            steps=torch.randint(len(schedule), (len(target),), generator=draws), noise=torch.randn(target.shape, generator=draws),
+        )  # fmt: skip
 
 
 def item_vectors(model: KarmaEncoder, tensors: CatalogueTensors, places: Tensor, keep: Tensor | None = None) -> Tensor:

@@ -57,7 +57,7 @@ class Run:
             data.histories, strict=config.ties == "strict", repeats=repeats, share=config.held_out_users, seed=config.seed,
             baskets=config.targets == "basket",
         )  # fmt: skip
-        sampler = BatchSampler(data.histories, examples, config, len(data.catalogue))
+        sampler = BatchSampler(data.histories, examples, config, len(data.catalogue), data.exposures)
         if not sampler.examples:
             raise TrainingDataError("no user has two item events at different times: there is nothing to learn the next item from")
         made = start(data, examples, config, progress=progress)

@@ -71,7 +71,10 @@ def train(
     if group.from_first(group.is_first and _is_there(folder)):
         log.info("%s exists: nothing to train", folder)
         return folder
-    read = read_training_data(data, config.encoder.event_types)
+    read = read_training_data(data, config.encoder.event_types, exposures=config.softmax.exposed > 0)
+    if config.softmax.exposed and (read.exposures is None or len(read.catalogue) <= config.softmax.full_up_to):
+        reason = "the training data hold no impressions" if read.exposures is None else "a full softmax has every item as a negative"
+        log.warning("softmax.exposed = %d changes nothing: %s", config.softmax.exposed, reason)
     left = StateFolder((state or Path(out).parent / "training") / version)
     with torch_threads(config.threads):
         run = Run.of(config, read, progress=progress, group=group)

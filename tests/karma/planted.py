@@ -21,11 +21,15 @@ def group_of(item_id: str) -> int:
 
 
 def write_world(folder: Path, *, seed: int = 0) -> Path:
-    """Training data: 40 items, 40 users, 12 events each; every third item without an image, the last of each group never taken."""
+    """Training data: 40 items, 40 users, 12 events each; every third item without an image, the last of each group never taken. Beside
+    each event three items of both groups were shown, of which the event's alone was clicked."""
     random = np.random.default_rng(seed)
     (folder / "histories").mkdir(parents=True)
+    (folder / "impressions").mkdir()
     pq.write_table(_catalogue(random), folder / "catalogue.parquet")
-    pq.write_table(_histories(random), folder / "histories" / "part-0.parquet")
+    histories = _histories(random)
+    pq.write_table(histories, folder / "histories" / "part-0.parquet")
+    pq.write_table(_impressions(histories, random), folder / "impressions" / "part-0.parquet")
     meta = {
         "trained_until": UNTIL.isoformat(), "fingerprint": f"planted-{seed}", "tables": {"events": 3},
         "vision_spec": "planted", "vision_digest": "planted",
@@ -69,6 +73,18 @@ def _histories(random: np.random.Generator) -> pa.Table:
         "item_ids": pa.list_(pa.string()), "queries": pa.list_(pa.string()),
     }  # fmt: skip
     return pa.table({name: pa.array(values, types[name]) for name, values in rows.items()})
+
+
+def _impressions(histories: pa.Table, random: np.random.Generator) -> pa.Table:
+    rows = []
+    for user in histories.to_pylist():
+        for time, taken in list(zip(user["event_times"], user["item_ids"], strict=True))[1:]:
+            others = [f"{random.integers(GROUPS)}-{number}" for number in random.permutation(ITEMS_A_GROUP)[:3]]
+            rows += [(user["user_id"], time, item, item == taken) for item in dict.fromkeys([taken, *others])]
+    schema = pa.schema(
+        [("user_id", pa.string()), ("impression_time", pa.timestamp("us", "UTC")), ("item_id", pa.string()), ("clicked", pa.bool_())]
+    )
+    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
 
 
 def tiny_config(**changes: object) -> TrainingConfig:

@@ -25,6 +25,14 @@ def test_means_are_over_seeds_and_differences_over_the_seeds_that_both_have(tmp_
     assert table[5].startswith("| text | 1 | 0.750 (+0.250 [")  # against action's seed 1 alone: 3 of 4 and 2 of 4
 
 
+def test_an_arm_whose_name_begins_like_another_is_its_own_row(tmp_path: Path) -> None:
+    leave(tmp_path, "images", 0, [1, 300])
+    leave(tmp_path, "images_diffusion", 0, [1, 2])
+    table = ablation_table(tmp_path).splitlines()
+    assert table[4] == "| images | 1 | 0.500 | 0.500 | 0.500 |"
+    assert table[5].startswith("| images_diffusion | 1 | 1.000 (+0.500 [")
+
+
 def test_users_of_a_hidden_study_are_resampled_and_not_their_pairs(tmp_path: Path) -> None:
     """Two users with ten pairs each, alike within a user: the interval is as wide as two users make it."""
     for arm, hit in (("action", 0), ("text", 1)):

@@ -28,6 +28,7 @@ ON: dict[Arm, set[str]] = {
     "items": {"reconstruct_item"},
     "text": {"generation", "reconstruct_interest", "reconstruct_item"},
     "images": set(KNOWLEDGE),
+    "images_diffusion": set(KNOWLEDGE),
 }
 PARTS: dict[InterestPath, tuple[bool, bool, bool]] = {
     "pool+lm": (True, True, True), "pool": (True, False, True), "lm": (False, True, False), "lm+id": (False, True, True),
@@ -45,11 +46,17 @@ def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: Inter
         return
     config = arm_config(base, arm, path, 7, {"steps": 3})
     assert {name for name in KNOWLEDGE if getattr(config.objectives, name)} == ON[arm]
-    assert config.encoder.use_visual == (arm == "images")
+    assert config.encoder.use_visual == (arm in ("images", "images_diffusion"))
+    assert config.objectives.visual_by == ("diffusion" if arm == "images_diffusion" else "mse")
     assert (config.encoder.use_pool, config.encoder.use_lm, config.encoder.use_collaborative) == PARTS[path]
     assert (config.seed, config.steps) == (7, 3)
     same = {"backbone", "softmax", "windows", "positions", "learning_rate", "held_out_users"}
     assert config.model_dump(include=same) == base.model_dump(include=same)
+
+
+def test_the_arm_of_images_is_by_mean_squared_error_whatever_the_base_says() -> None:
+    base = tiny_config(objectives={"visual_by": "diffusion"})
+    assert arm_config(base, "images", "pool+lm", 0, {}).objectives.visual_by == "mse"
 
 
 def test_a_run_leaves_figures_that_its_ranks_give_and_is_not_run_again(planted: Planted, tmp_path: Path) -> None:

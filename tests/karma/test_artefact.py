@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from karma.artefact import ArtefactError, Provenance, artefact_digest, export_encoder, load_encoder, read_manifest, verify
@@ -17,7 +18,9 @@ from karma.model.backbone import Backbone, small_llama
 from karma.model.encoder import KarmaEncoder
 from karma.serving import ServingEncoder
 from karma.tokenizer import train_tokenizer
+from karma.training import train
 from tests.karma.conftest import Planted
+from tests.karma.planted import tiny_config
 
 
 @pytest.fixture
@@ -34,6 +37,18 @@ def test_no_decoder_no_head_and_no_pickle(planted: Planted) -> None:
     state = planted.folder.parent.parent / "training" / planted.folder.name
     with safe_open(state / "decoders.safetensors", framework="pt") as decoders:
         assert {"lm_head.weight", "text.head.weight", "visual.weight", "temperature.log_scale"} <= set(decoders.keys())
+
+
+def test_the_head_of_diffusion_stays_in_training_s_folder(planted: Planted, tmp_path: Path) -> None:
+    folders = {}
+    for by in ("mse", "diffusion"):
+        config = tiny_config(objectives={"visual_by": by, "decoder_hidden": 32}, steps=1, validate_every=1)
+        folder = train(config, planted.data, tmp_path / "encoders", progress=False)
+        files = {"served": folder / "model.safetensors", "left": tmp_path / "training" / folder.name / "decoders.safetensors"}
+        folders[by] = {name: set(load_file(path)) for name, path in files.items()}
+    assert folders["diffusion"]["served"] == folders["mse"]["served"]
+    assert {name for name in folders["diffusion"]["left"] if name.startswith("denoiser.")} >= {"denoiser.noise.weight"}
+    assert not [name for name in folders["mse"]["left"] if name.startswith("denoiser.")]
 
 
 def test_manifest_names_the_digest_of_every_file(planted: Planted) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from karma.objectives.action import Temperature, info_nce, sampling_log_q
+from karma.objectives.action import Exposed, Temperature, info_nce, sampling_log_q
 from karma.objectives.generation import generation_loss
 from karma.objectives.reconstruction import reconstruction_loss
 from karma.objectives.visual import visual_loss
@@ -24,15 +24,20 @@ def unit(*shape: int, random: torch.Generator) -> Tensor:
     return vectors / vectors.norm(dim=-1, keepdim=True)
 
 
-def loop_info_nce(u: Tensor, e: Tensor, target: Tensor, log_q: Tensor, masked: Tensor) -> float:
+def cosine(u: Tensor, e: Tensor) -> float:
+    return sum(float(a) * float(b) for a, b in zip(u, e, strict=True))
+
+
+def loop_info_nce(u: Tensor, e: Tensor, target: Tensor, log_q: Tensor, masked: Tensor, exposed: list[list[Tensor]] | None = None) -> float:
+    """``exposed``: the vectors of each row's own negatives."""
     total = 0.0
     for row in range(len(u)):
         logits = {}
         for column in range(len(e)):
             if column == target[row] or not masked[row, column]:
-                cosine = sum(float(a) * float(b) for a, b in zip(u[row], e[column], strict=True))
-                logits[column] = SCALE * cosine - float(log_q[column])
+                logits[column] = SCALE * cosine(u[row], e[column]) - float(log_q[column])
         partition = sum(math.exp(value) for value in logits.values())
+        partition += sum(math.exp(SCALE * cosine(u[row], vector)) for vector in (exposed[row] if exposed else []))
         total -= math.log(math.exp(logits[int(target[row])]) / partition)
     return total / len(u)
 
@@ -70,6 +75,58 @@ def test_info_nce_of_several_targets_shares_the_loss(random: torch.Generator) ->
     masked_too = masked | (shares > 0)  # that a target is masked must not matter
     for mask in (masked, masked_too):
         assert info_nce(u, e, shares, SCALE, log_q=log_q, masked=mask).item() == pytest.approx(sum(loops) / ROWS, abs=1e-5)
+
+
+def some_exposed(counts: list[int], random: torch.Generator) -> tuple[Exposed, list[list[Tensor]]]:
+    """As many vectors for each row, in a padded rectangle and as lists; padding anywhere in a row, and filled with what must not count."""
+    vectors = unit(len(counts), 4, DIM, random=random)
+    real = torch.stack([torch.randperm(4, generator=random) < count for count in counts])
+    return Exposed(vectors=vectors, real=real), [list(vectors[row][real[row]]) for row in range(len(counts))]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exposed_items_are_negatives_of_their_own_row_without_log_q(seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    u, e = unit(ROWS, DIM, random=random), unit(CANDIDATES, DIM, random=random)
+    target = torch.randint(CANDIDATES, (ROWS,), generator=random)
+    log_q, masked = torch.randn(CANDIDATES, generator=random), torch.rand(ROWS, CANDIDATES, generator=random) < 0.4
+    exposed, lists = some_exposed([0, 1, 2, 3, 4], random)
+    expected = loop_info_nce(u, e, target, log_q, masked, lists)
+    assert info_nce(u, e, target, SCALE, log_q=log_q, masked=masked, exposed=exposed).item() == pytest.approx(expected, abs=1e-5)
+    shares = torch.nn.functional.one_hot(target, CANDIDATES).float()
+    assert info_nce(u, e, shares, SCALE, log_q=log_q, masked=masked, exposed=exposed).item() == pytest.approx(expected, abs=1e-5)
+    assert expected > loop_info_nce(u, e, target, log_q, masked)
+
+
+def test_exposed_items_of_a_basket_are_told_from_each_of_its_items(random: torch.Generator) -> None:
+    u, e = unit(ROWS, DIM, random=random), unit(CANDIDATES, DIM, random=random)
+    shares = torch.zeros(ROWS, CANDIDATES)
+    baskets = [[0], [1, 4], [2, 3, 6], [5], [0, 6]]
+    for row, basket in enumerate(baskets):
+        shares[row, basket] = 1 / len(basket)
+    exposed, lists = some_exposed([4, 3, 0, 1, 2], random)
+    nothing = torch.zeros(CANDIDATES), torch.zeros(1, CANDIDATES, dtype=torch.bool)
+    loops = [
+        sum(loop_info_nce(u[[row]], e, torch.tensor([item]), *nothing, [lists[row]]) for item in basket) / len(basket)
+        for row, basket in enumerate(baskets)
+    ]
+    assert info_nce(u, e, shares, SCALE, exposed=exposed).item() == pytest.approx(sum(loops) / ROWS, abs=1e-5)
+
+
+def test_the_gradient_of_an_exposed_item_is_its_probability(random: torch.Generator) -> None:
+    """d L / d <u, e_x> = scale * p(x): it pushes u away from what was passed over; padding is not pushed."""
+    u, e = unit(1, DIM, random=random), unit(CANDIDATES, DIM, random=random)
+    exposed, _ = some_exposed([2], random)
+    exposed.vectors.requires_grad_()
+    loss = info_nce(u, e, torch.tensor([0]), SCALE, exposed=exposed)
+    loss.backward()
+    logits = [SCALE * cosine(u[0], vector) for vector in e]
+    shown = [SCALE * cosine(u[0], vector) for vector in exposed.vectors[0].detach()]
+    partition = sum(math.exp(value) for value in logits) + sum(
+        math.exp(value) for value, real in zip(shown, exposed.real[0], strict=True) if real
+    )
+    for vector, value, real in zip(exposed.vectors.grad[0], shown, exposed.real[0], strict=True):
+        torch.testing.assert_close(vector, SCALE * math.exp(value) / partition * u[0] * real, rtol=1e-4, atol=1e-6)
 
 
 def test_a_row_whose_negatives_are_all_masked_has_no_loss(random: torch.Generator) -> None:

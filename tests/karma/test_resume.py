@@ -62,13 +62,14 @@ def log_of(root: Path) -> list[dict[str, float]]:
 
 
 SAMPLED = {"softmax": {"full_up_to": 0, "uniform": 8, "mask_window": True}}
+EXPOSED = {"softmax": {"full_up_to": 0, "uniform": 8, "exposed": 2}}
 LANGUAGE_MODEL_ALONE = {"encoder": EncoderConfig(dim=8, history_length=8, use_pool=False)}
 
 
 @pytest.mark.parametrize(
     ("arm", "stops"),
-    [({}, (2,)), ({}, (7,)), (SAMPLED, (4, 5, 12)), (LANGUAGE_MODEL_ALONE, (10,))],
-    ids=["before a checkpoint", "after two checkpoints", "sampled softmax, three times", "language model alone, after three"],
+    [({}, (2,)), ({}, (7,)), (SAMPLED, (4, 5, 12)), (EXPOSED, (5,)), (LANGUAGE_MODEL_ALONE, (10,))],
+    ids=["before a checkpoint", "after two checkpoints", "sampled softmax", "exposed items", "language model alone"],
 )
 def test_losses_and_artefact_are_those_of_an_undisturbed_run(
     arm: dict[str, object], stops: tuple[int, ...], planted: Planted, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -87,6 +87,7 @@ ARMS = {
     "content alone": {"encoder": EncoderConfig(dim=8, history_length=8, use_collaborative=False)},
     "no content": {"encoder": EncoderConfig(dim=8, history_length=8, use_text=False, use_visual=False)},
     "sampled softmax": {"softmax": SoftmaxConfig(full_up_to=0, uniform=8, mask_window=True)},
+    "images by diffusion": {"objectives": ObjectiveConfig(decoder_hidden=32, visual_by="diffusion")},
     "ties in order": {"ties": "in_order"},
     "bf16": {"precision": "bf16"},
 }
