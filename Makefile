@@ -55,7 +55,7 @@ airflow-stop: ## end it, and every process that it started
 	@[ ! -d var/airflow/home ] || [ ! -x $(AIRFLOW_BIN)/python ] || $(AIRFLOW_BIN)/python scripts/local_airflow.py stop
 
 # Airflow writes its home when it is imported.
-airflow-test: airflow-setup ## the tests of the DAGs, then a real scheduler driven by a test: about 14 minutes on 2 cores (ARGS="-k tick")
+airflow-test: airflow-setup ## the tests of the DAGs, then a real scheduler driven by a test: about 13 minutes on 2 cores (ARGS="-k tick")
 	@AIRFLOW_HOME="$(CURDIR)/var/airflow-test/parsing" AIRFLOW__CORE__LOAD_EXAMPLES=False PYTHONPATH="$(CURDIR)" \
 	$(AIRFLOW_BIN)/python -m pytest --confcutdir=tests/dags tests/dags tests/scheduler $(ARGS)
 
