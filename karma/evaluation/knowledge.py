@@ -85,12 +85,15 @@ class Judged:
         equal_share: int64 [n], rank among all items, with one offset for all hidden items that gives them their share of the catalogue
             in the top list.
         title_found: float [n], 1 where the target's title was first among its decoys; NaN where the probe was fitted on the pair.
+        interest_vectors: float32 [n, d];  item_vectors: float32 [m, d].
     """
 
     figures: Mapping[str, float]
     own_kind: Longs
     equal_share: Longs
     title_found: npt.NDArray[np.float64]
+    interest_vectors: Vectors
+    item_vectors: Vectors
 
 
 def judge(encoder: ServingEncoder, pairs: Pairs) -> Judged:
@@ -110,8 +113,9 @@ def judge(encoder: ServingEncoder, pairs: Pairs) -> Judged:
             figures[f"{name}_HR@{k}"] = float((own[of_kind] <= k).mean())
             figures[f"{name}_equal_HR@{k}"] = float((equal[of_kind] <= k).mean())
     return Judged(
-        figures={**figures, **_shapes(users, items), **_probes(users, items, pairs)}, own_kind=own, equal_share=equal, title_found=found
-    )
+        figures={**figures, **_shapes(users, items), **_probes(users, items, pairs)}, own_kind=own, equal_share=equal, title_found=found,
+        interest_vectors=users, item_vectors=items,
+    )  # fmt: skip
 
 
 def _ranks(users: Vectors, items: Vectors, pairs: Pairs) -> tuple[Longs, Longs, float]:
@@ -135,14 +139,14 @@ def _blocks(users: Vectors, items: Vectors, pairs: Pairs) -> Iterator[ScoreBlock
         yield ScoreBlock(scores=users[rows] @ items.T, target=pairs.targets[rows], masked=masked)
 
 
-def _first_half(pairs: Pairs) -> npt.NDArray[np.bool_]:
-    """bool [n]: the pairs of a random half of the users."""
-    order = np.random.default_rng(SEED).random(int(pairs.users.max()) + 1)
-    return order[pairs.users] < 0.5
+def first_half(users: Longs) -> npt.NDArray[np.bool_]:
+    """bool [n]: whether a pair, of the user of that number, belongs to a random half of the users: probes are fitted there."""
+    order = np.random.default_rng(SEED).random(int(users.max()) + 1)
+    return order[users] < 0.5
 
 
 def _titles(users: Vectors, pairs: Pairs) -> npt.NDArray[np.float64]:
-    fitted = _first_half(pairs)
+    fitted = first_half(pairs.users)
     told = np.full(len(users), np.nan)
     told[~fitted] = title_found(
         users[fitted], pairs.targets[fitted], users[~fitted], pairs.targets[~fitted], pairs.titles, seed=SEED, decoys=pairs.decoys
@@ -151,7 +155,7 @@ def _titles(users: Vectors, pairs: Pairs) -> npt.NDArray[np.float64]:
 
 
 def _probes(users: Vectors, items: Vectors, pairs: Pairs) -> dict[str, float]:
-    warm, fitted = pairs.kinds == 0, _first_half(pairs)
+    warm, fitted = pairs.kinds == 0, first_half(pairs.users)
     found: dict[str, float | None] = {}
     for name, labels in pairs.labels.items():
         of_items, of_next = labels.values, labels.values[pairs.targets]

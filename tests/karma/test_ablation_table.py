@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.ablation_table import ablation_table
+from jobs.ablation_runs import finished_runs
+from jobs.ablation_table import markdown, tables_of
+
+
+def ablation_table(folder: Path) -> str:
+    return markdown(tables_of(finished_runs(folder)))
 
 
 def leave(folder: Path, arm: str, seed: int, ranks: list[int]) -> None:
