@@ -1,4 +1,4 @@
-"""ablate: arms, paths and seeds of one configuration, trained and judged on the same targets one after the other, and their table.
+"""ablate: arms, paths and seeds of one configuration, trained and judged on the same targets one after the other, with table and page.
 
 ``--set`` is a finished root: the OUT of ``make own-data`` with TARGETS, or a demo. With ``--hidden`` a tenth of its items is cold and a
 tenth new, and each run leaves a curve of what its encoder knows. A GPU is used where there is one. What is finished is skipped and what was

@@ -31,6 +31,11 @@ class Finished:
     figures: Mapping[str, Any]
     arrays: Mapping[str, npt.NDArray[Any]]
 
+    def figure(self, name: str) -> float | None:
+        """None where the run has none: it was not measured, or there was nothing to measure."""
+        value = self.figures.get(name)
+        return None if value is None or np.isnan(value) else float(value)
+
     @cached_property
     def ranks(self) -> npt.NDArray[np.int64]:
         """int64 [n], of every target; in a hidden study among the items of its own kind."""

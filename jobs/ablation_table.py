@@ -42,17 +42,17 @@ def _line(cells: Sequence[str]) -> str:
 
 def _table(path: str, arms: Arms) -> Table:
     first = next(iter(arms.values()))
-    figures = [run.figures for seeds in arms.values() for run in seeds.values()]
-    columns = tuple(name for name in (*RATES, *RATES_BY_KIND, *KNOWLEDGE) if any(of.get(name) is not None for of in figures))
+    runs = [run for seeds in arms.values() for run in seeds.values()]
+    columns = tuple(name for name in (*RATES, *RATES_BY_KIND, *KNOWLEDGE) if any(run.figure(name) is not None for run in runs))
     rows = (
         Row(arm=arm, seeds=len(seeds), cells=tuple(_cell(column, seeds, None if seeds is first else first) for column in columns))
         for arm, seeds in arms.items()
     )
-    return Table(path=path, n=figures[0]["n"], columns=columns, rows=tuple(rows))
+    return Table(path=path, n=runs[0].figures["n"], columns=columns, rows=tuple(rows))
 
 
 def _cell(column: str, arm: Seeds, first: Seeds | None) -> Cell:
-    known = [run.figures[column] for run in arm.values() if run.figures.get(column) is not None]
+    known = [value for run in arm.values() if (value := run.figure(column)) is not None]
     difference = None if first is None else difference_of(_by_user(column, arm), _by_user(column, first))
     return Cell(column=column, mean=float(np.mean(known)) if known else None, difference=difference)
 

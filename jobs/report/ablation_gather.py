@@ -98,7 +98,7 @@ def _added(runs: Runs) -> list[Added]:
 def _asked(ours: Seeds, theirs: Seeds) -> list[tuple[str, int]]:
     """Slices that every run kept, with the K at which they are compared: those below the corpus."""
     runs = [*ours.values(), *theirs.values()]
-    cuts = [k for k in CUTOFFS if any(name.endswith(f"HR@{k}") and rate is not None for name, rate in runs[0].figures.items())]
+    cuts = [k for k in CUTOFFS if any(name.endswith(f"HR@{k}") and runs[0].figure(name) is not None for name in runs[0].figures)]
     sliced = [name for name in runs[0].slices if name != EVERY_TARGET and all(name in run.slices for run in runs)]
     at = min(cuts, key=lambda k: abs(k - SLICED_AT), default=SLICED_AT)
     return [(EVERY_TARGET, k) for k in cuts] + [(name, at) for name in sliced]
