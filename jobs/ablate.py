@@ -118,14 +118,13 @@ def body(args: AblateArgs) -> int:
     data, base = sources(args)
     args.out.mkdir(parents=True, exist_ok=True)
     run = runner(args, data, base)
-    written = None
+    written, (table, page) = finished(args.out), write_results(args.out)
     for seed, path, arm in product(args.seeds, args.paths, args.arms):
         config = arm_config(base, arm, path, seed, changes(args, base))
         found = run(config)
         log.info("%s: %s", config.name, {name: round(value, 4) for name, value in found.items() if "HR@" in name and value is not None})
         if (there := finished(args.out)) != written:
-            table, page = write_results(args.out)
-            written = there
+            written, (table, page) = there, write_results(args.out)
     sys.stdout.write(f"{table}\npage: {page}\n")
     return names.EXIT_DONE
 

@@ -96,14 +96,15 @@ def curves(by_measure: Mapping[str, tuple[Curve, ...]], colours: Mapping[str, st
             figure.add_trace(_band(curve, colours[curve.arm]), **at)
             figure.add_trace(_line(curve, colours[curve.arm], showlegend=curve.arm not in named), **at)
             named.add(curve.arm)
-    figure.update_xaxes(rangemode="tozero")
-    return dressed(figure, height=90 + 230 * rows)
+    figure = dressed(figure.update_xaxes(rangemode="tozero"), height=100 + 230 * rows)
+    return figure.update_layout(margin={"t": 72}, legend={"y": 1 + 34 / (230 * rows)})  # above the titles of the panels
 
 
 def _panels(titles: list[str], rows: int, spacing: float) -> go.Figure:
+    filled: list[dict[str, str] | None] = [{} if place < len(titles) else None for place in range(rows * PANELS)]
     figure = make_subplots(
         rows=rows, cols=PANELS, subplot_titles=[as_text(title) for title in titles], horizontal_spacing=spacing,
-        vertical_spacing=0.32 / max(2, rows),
+        vertical_spacing=0.32 / max(2, rows), specs=[filled[first : first + PANELS] for first in range(0, len(filled), PANELS)],
     )  # fmt: skip
     figure.update_annotations(font={"size": 12.5, "color": MUTED})
     return figure

@@ -85,7 +85,8 @@ def by_event(figure: go.Figure, size: int) -> go.Figure:
     """Both axes of each panel name events, the newest at the right and below."""
     ticks = _events(size)[::4]
     figure.update_xaxes(type="category", tickvals=ticks, showgrid=False)
-    return figure.update_yaxes(type="category", autorange="reversed", tickvals=ticks, showgrid=False, scaleanchor="x")
+    figure.update_yaxes(type="category", autorange="reversed", tickvals=ticks, showgrid=False)
+    return figure.for_each_yaxis(lambda axis: axis.update(scaleanchor=axis.anchor or "x"))
 
 
 def _events(size: int) -> list[str]:

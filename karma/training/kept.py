@@ -53,15 +53,18 @@ class Asked:
 
 
 def kept_of(encoder: ServingEncoder, interests: Vectors, items: Vectors, asked: Asked) -> dict[str, npt.NDArray[Any]]:
-    """Columns by which targets are cut into slices; ``singular``: the first singular values of the n interests, as shares of the sum of
-    all; ``attention`` and ``sinks`` where there is a language model (``_attention``)."""
+    """Arrays for the page, by name.
+
+    Those of ``columns_of``; ``singular``: the first SINGULAR_VALUES singular values of the interests, as shares of the sum of all;
+    where there is a language model and a history is long enough ``attention``, float32 [s, s], the mean map, and ``sinks``, the score.
+    """
     shares = Moments.of(interests).singular_shares()[:SINGULAR_VALUES].astype(np.float32)
     columns = columns_of(asked.histories, cold=asked.cold, new=asked.new)
     return {**columns, "singular": shares, **_attention(encoder, items, asked)}
 
 
 def keep_untrained(encoder: ServingEncoder, asked: Asked, work: Path) -> None:
-    """Leave in ``work`` what the attention is before the first step."""
+    """Leave in ``work`` what the attention is before the first step, for ``untrained_of``."""
     if encoder.model.interest.residual is not None:
         np.savez(work / _UNTRAINED, allow_pickle=False, **_attention(encoder, encode_catalogue(encoder, asked.catalogue), asked))
 
@@ -75,9 +78,8 @@ def untrained_of(work: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _attention(encoder: ServingEncoder, items: Vectors, asked: Asked) -> dict[str, npt.NDArray[Any]]:
-    """``attention``: float32 [s, s], the mean map;  ``sinks``: the score, a float32 alone."""
     found = sinks_of(encoder, items, asked.place, asked.histories)
-    return {} if found is None else {"attention": found.mean_map.numpy(), "sinks": np.float32(found.score)}  # type: ignore[dict-item]
+    return {} if found is None else {"attention": found.mean_map.numpy(), "sinks": np.asarray(found.score, np.float32)}
 
 
 def decoded(interests: Vectors, ranks: Longs, asked: Asked) -> tuple[dict[str, Any], Arrays]:
