@@ -20,11 +20,14 @@ class Cell:
     difference: PairedDifference | None = None
 
     @property
+    def parts(self) -> tuple[str, str]:
+        """The figure, and the difference beside it in brackets or nothing."""
+        digits = 1 if self.column.startswith("effective_rank") else 3
+        return "n/a" if self.mean is None else f"{self.mean:.{digits}f}", f"({self.difference.brief})" if self.difference else ""
+
+    @property
     def text(self) -> str:
-        if self.mean is None:
-            return "n/a"
-        text = f"{self.mean:.1f}" if self.column.startswith("effective_rank") else f"{self.mean:.3f}"
-        return text if self.difference is None else f"{text} ({self.difference.brief})"
+        return " ".join(part for part in self.parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)
