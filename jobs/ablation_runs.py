@@ -4,7 +4,7 @@ import json
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,9 +72,10 @@ class Finished:
     @property
     def _rates_by_kind(self) -> dict[str, Floats]:
         return {
-            f"{name}_{ranking}HR@200": self.mean_by_user(self.arrays[column] <= 200, self.arrays["kind"] == kind)
+            f"{name}_{ranking}HR@{k}": self.mean_by_user(self.arrays[column] <= k, self.arrays["kind"] == kind)
             for kind, name in enumerate(KINDS)
             for ranking, column in (("", "own_kind"), ("equal_", "equal_share"))
+            for k in CUTOFFS
         }
 
     def mean_by_user(self, values: npt.NDArray[Any], of: Mask) -> Floats:
@@ -106,6 +107,11 @@ def _read(file: Path) -> Finished | None:
             return Finished(figures=json.loads(file.read_text(encoding="utf-8")), arrays={name: left[name] for name in left.files})
     except (FileNotFoundError, zipfile.BadZipFile):
         return None
+
+
+def widest_rate(stem: str, known: Callable[[str], bool]) -> str | None:
+    """``<stem>HR@K`` of the largest K for which there is a figure: where K reaches the items that are ranked there is none."""
+    return next((name for k in sorted(CUTOFFS, reverse=True) if known(name := f"{stem}HR@{k}")), None)
 
 
 def paired_means(ours: Mapping[int, Floats], theirs: Mapping[int, Floats]) -> tuple[Floats, Floats] | None:

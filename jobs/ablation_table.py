@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jobs.ablation_cells import Cell, Row, Table
-from jobs.ablation_runs import Arms, Floats, Seeds, paired_means
+from jobs.ablation_runs import Arms, Finished, Floats, Seeds, paired_means, widest_rate
 from karma.evaluation.bootstrap import PairedDifference, paired_difference
 from karma.evaluation.knowledge import KINDS
 from karma.evaluation.ranks import CUTOFFS
 
 RESAMPLES = 2000
 RATES = tuple(f"HR@{k}" for k in CUTOFFS)
-RATES_BY_KIND = (*(f"{kind}_HR@200" for kind in KINDS), *(f"{kind}_equal_HR@200" for kind in KINDS))
+BY_KIND = (*(f"{kind}_" for kind in KINDS), *(f"{kind}_equal_" for kind in KINDS))
 KNOWLEDGE = (
     "title_found", "category_items", "word_items", "year_items", "category_interests", "effective_rank_interests", "title_nats",
     "decodability",
@@ -43,12 +43,20 @@ def _line(cells: Sequence[str]) -> str:
 def _table(path: str, arms: Arms) -> Table:
     first = next(iter(arms.values()))
     runs = [run for seeds in arms.values() for run in seeds.values()]
-    columns = tuple(name for name in (*RATES, *RATES_BY_KIND, *KNOWLEDGE) if any(run.figure(name) is not None for run in runs))
+    columns = _columns(runs)
     rows = (
         Row(arm=arm, seeds=len(seeds), cells=tuple(_cell(column, seeds, None if seeds is first else first) for column in columns))
         for arm, seeds in arms.items()
     )
     return Table(path=path, n=runs[0].figures["n"], columns=columns, rows=tuple(rows))
+
+
+def _columns(runs: Sequence[Finished]) -> tuple[str, ...]:
+    def known(name: str) -> bool:
+        return any(run.figure(name) is not None for run in runs)
+
+    by_kind = (widest_rate(stem, known) for stem in BY_KIND)
+    return tuple(name for name in (*RATES, *by_kind, *KNOWLEDGE) if name and known(name))
 
 
 def _cell(column: str, arm: Seeds, first: Seeds | None) -> Cell:

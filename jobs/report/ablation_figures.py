@@ -46,13 +46,12 @@ def bars(table: Table, colours: Mapping[str, str]) -> go.Figure:
     for row in table.rows:
         cells = [row.cells[place] for place in places]
         ends = [(of.high - of.mean, of.mean - of.low) if (of := cell.difference) else (None, None) for cell in cells]
+        whiskers = {"array": [above for above, _ in ends], "arrayminus": [below for _, below in ends], "visible": row is not table.rows[0]}
         traces.append(go.Bar(
             x=[cell.column.replace("_", " ") for cell in cells], y=[cell.mean for cell in cells], name=row.arm,
             marker_color=colours[row.arm], customdata=[as_text(cell.text) for cell in cells],
-            hovertemplate="%{customdata}", error_y={
-                "type": "data", "symmetric": False, "array": [end for end, _ in ends], "arrayminus": [end for _, end in ends],
-                "color": MUTED, "thickness": 1.5, "width": 4,
-            },
+            hovertemplate="%{customdata}",
+            error_y={"type": "data", "symmetric": False, "color": MUTED, "thickness": 1.5, "width": 4, **whiskers},
         ))  # fmt: skip
     return framed(traces, height=340, y="share of the targets", barmode="group").update_yaxes(rangemode="tozero")
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from jobs.ablation_cells import Table
-from jobs.ablation_runs import EVERY_TARGET, Arms, Finished, Floats, Seeds
+from jobs.ablation_runs import EVERY_TARGET, Arms, Finished, Floats, Seeds, widest_rate
 from jobs.ablation_table import difference_of
 from jobs.report.ablation_facts import AblationFacts, Added, Attended, Curve, PathFacts, Told, Written
+from karma.evaluation.knowledge import KINDS
 from karma.evaluation.ranks import CUTOFFS
 
 Runs = Mapping[str, Arms]
@@ -16,7 +17,6 @@ Runs = Mapping[str, Arms]
 POOL, BOTH = "pool", "pool+lm"
 SLICED_AT = 50
 HIDDEN_MEASURES = {
-    "warm_HR@200": "HR@200, warm items", "cold_HR@200": "HR@200, cold items", "new_HR@200": "HR@200, new items",
     "title_found": "title among decoys, from u", "title_nats": "nats a token of hidden titles", "category_items": "categories from e (AP)",
     "word_items": "title words from e (AP)", "year_items": "year from e (R²)", "category_interests": "next category from u (AP)",
     "effective_rank_interests": "effective rank of u",
@@ -44,8 +44,8 @@ def ablation_facts(runs: Runs, tables: Sequence[Table]) -> AblationFacts:
 
 def _path(table: Table, arms: Arms) -> PathFacts:
     is_hidden = any("curve" in run.figures for seeds in arms.values() for run in seeds.values())
-    source, names = ("curve", HIDDEN_MEASURES) if is_hidden else ("log", VALIDATED_MEASURES)
-    curves = {shown: _curves(arms, source, name) for name, shown in names.items()}
+    source, measures = ("curve", _by_kind(arms) | HIDDEN_MEASURES) if is_hidden else ("log", VALIDATED_MEASURES)
+    curves = {shown: _curves(arms, source, name) for name, shown in measures.items()}
     first = next(iter(arms))
     return PathFacts(
         table=table,
@@ -55,6 +55,13 @@ def _path(table: Table, arms: Arms) -> PathFacts:
         attention=tuple(shown for arm, seeds in arms.items() if (shown := _attended(arm, seeds))),
         before=_attended(first, arms[first], "_untrained"),
     )
+
+
+def _by_kind(arms: Arms) -> dict[str, str]:
+    """The hit rates of warm, cold and new items in the curves, each among its own kind."""
+    rows = [row for seeds in arms.values() for run in seeds.values() for row in run.figures.get("curve", ())]
+    names = {kind: widest_rate(f"{kind}_", lambda name: any(row.get(name) is not None for row in rows)) for kind in KINDS}
+    return {name: f"{name.removeprefix(f'{kind}_')}, {kind} items" for kind, name in names.items() if name}
 
 
 def _mean(seeds: Seeds, name: str) -> Floats | None:

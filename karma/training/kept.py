@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from karma.evaluation.decodability import STEPS, decodability
-from karma.evaluation.evaluate import Catalogue, History, Vectors, encode_catalogue
+from karma.evaluation.evaluate import Catalogue, History, Vectors, encode_catalogue, encode_users
 from karma.evaluation.knowledge import SEED, first_half
 from karma.evaluation.sinks import sinks_of
 from karma.evaluation.slices import columns_of
@@ -26,6 +26,7 @@ Longs = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 SINGULAR_VALUES = 256
+EXAMPLES, EARLIER = 4_000, 10
 SHOWN_USERS, LAST_TITLES = 8, 5
 _UNTRAINED = "untrained.npz"
 
@@ -82,30 +83,49 @@ def _attention(encoder: ServingEncoder, items: Vectors, asked: Asked) -> dict[st
     return {} if found is None else {"attention": found.mean_map.numpy(), "sinks": np.asarray(found.score, np.float32)}
 
 
-def decoded(interests: Vectors, ranks: Longs, asked: Asked) -> tuple[dict[str, Any], Arrays]:
-    """What a probe decoder writes from interests of users that it was not trained on.
-
-    It is trained on the targets of a random half of the users, the same half for every arm; targets without a title are left out.
+def decoded(encoder: ServingEncoder, interests: Vectors, items: Vectors, ranks: Longs, asked: Asked) -> tuple[dict[str, Any], Arrays]:
+    """What a probe decoder writes from interests of users that it was not trained on (``examples_of`` the others).
 
     Returns: figures, ``decodability`` (``Decodability.value``) and ``decoded``: a row a shown user, spread over the lengths of their
         histories, with the last titles of the ``history``, oldest first, what the user ``took``, its ``rank`` and what was ``written``;
-        arrays, ``decodability``: float64 [n], the gain of each pair, NaN where the probe was trained on it. Both are empty where there
-        are too few users.
+        arrays, ``decodability``: float64 [n], the gain of each pair, NaN where it was not measured. Both are empty where there are too
+        few users.
     """
-    titled = np.array([bool(asked.catalogue.titles[place]) for place in asked.targets])
-    fitted = first_half(asked.users)
-    told, rows = np.flatnonzero(titled & fitted), np.flatnonzero(titled & ~fitted)
-    if not len(told) or len(rows) < 2:
+    rows = np.flatnonzero(_titled(asked) & ~first_half(asked.users))
+    histories, targets = examples_of(asked)
+    if not histories or len(rows) < 2:
         return {}, {}
     titles = TitleTokens.of(asked.catalogue.titles)
-    pairs, others = (titles.pairs(interests[of], asked.targets[of]) for of in (told, rows))
-    found = decodability(pairs, others, vocabulary=titles.vocabulary, seed=SEED, steps=STEPS)
+    examples = titles.pairs(encode_users(encoder, items, asked.place, histories), targets)
+    measured = titles.pairs(interests[rows], asked.targets[rows])
+    found = decodability(examples, measured, vocabulary=titles.vocabulary, seed=SEED, steps=STEPS)
     gains = np.full(len(asked.targets), np.nan)
     gains[rows] = found.gains
     shown = _shown(rows, asked)
-    written = found.probe.write(others.vectors[np.searchsorted(rows, shown)], titles.end)
+    written = found.probe.write(measured.vectors[np.searchsorted(rows, shown)], titles.end)
     lines = [_line(row, int(ranks[row]), titles.text(ids), asked) for row, ids in zip(shown, written, strict=True)]
     return {"decodability": found.value, "decoded": lines}, {"decodability": gains}
+
+
+def examples_of(asked: Asked) -> tuple[list[History], Longs]:
+    """What the probe is trained on: histories and the titled item that came next, EXAMPLES pairs at most, the same for every arm.
+
+    Of a random half of the users: the targets, and the newest EARLIER item events of each history, each after what came before it.
+    """
+    found: dict[tuple[int, int], tuple[History, int]] = {}
+    for row in np.flatnonzero(first_half(asked.users)).tolist():
+        user, history = int(asked.users[row]), asked.histories[row]
+        found[user, len(history.item_ids)] = history, int(asked.targets[row])
+        places = [place for place, item in enumerate(history.item_ids) if place and item in asked.place]
+        for cut in places[-EARLIER:]:
+            found.setdefault((user, cut), (history.first(cut), asked.place[str(history.item_ids[cut])]))
+    pairs = [pair for pair in found.values() if asked.catalogue.titles[pair[1]]]
+    chosen = np.sort(np.random.default_rng(SEED).permutation(len(pairs))[:EXAMPLES])
+    return [pairs[row][0] for row in chosen], np.array([pairs[row][1] for row in chosen], np.int64)
+
+
+def _titled(asked: Asked) -> Mask:
+    return np.array([bool(asked.catalogue.titles[place]) for place in asked.targets])
 
 
 def _shown(rows: Longs, asked: Asked) -> list[int]:

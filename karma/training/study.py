@@ -156,7 +156,7 @@ def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], stu
 
     encoder = _loaded(train(config, data, work / "encoders", progress=False, observer=observer))
     judged = study.judged(encoder, work)
-    told, more = decoded(judged.interests, judged.ranks, study.asked) if study.decode else ({}, {})
+    told, more = decoded(encoder, judged.interests, judged.items, judged.ranks, study.asked) if study.decode else ({}, {})
     kept = kept_of(encoder, judged.interests, judged.items, study.asked)
     _leave_arrays(out / f"{config.name}.npz", {**judged.arrays, **kept, **untrained_of(work), **more})
     facts = {"made_of": made_of, **judged.figures, **told, "training": dict(encoder.manifest.metrics), "log": _log_of(work)}

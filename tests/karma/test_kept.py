@@ -13,7 +13,7 @@ from karma.evaluation import sinks
 from karma.evaluation.evaluate import Catalogue, History, encode_catalogue, encode_users
 from karma.training import kept, train
 from karma.training.arms import arm_config
-from karma.training.kept import LAST_TITLES, SHOWN_USERS, Asked, decoded
+from karma.training.kept import EARLIER, LAST_TITLES, SHOWN_USERS, Asked, decoded, examples_of
 from karma.training.study import HeldOut, run_arm
 from tests.karma.conftest import Planted
 
@@ -82,22 +82,24 @@ def asked_of(titles: list[str | None], targets: list[int], histories: list[list[
     )  # fmt: skip
 
 
-def test_a_vector_that_says_what_was_taken_is_read_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vector_that_says_what_was_taken_is_read_and_told(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two titles, two directions: the probe, trained on half of the users, writes each of the others' titles."""
     monkeypatch.setattr(kept, "STEPS", 60)
+    monkeypatch.setattr(kept, "examples_of", lambda asked: (asked.histories[:60], asked.targets[:60]))
+    monkeypatch.setattr(kept, "encode_users", lambda encoder, items, place, histories: vectors[:60])
     n = 120
     targets = [row % 2 for row in range(n)]
     histories = [["i2"] * row + [f"i{(row + 1) % 2}"] * LAST_TITLES for row in range(n)]
     asked = asked_of(["red wool scarf", "blue steel drill", "old lamp"], targets, histories)
     vectors = np.eye(4, dtype=np.float32)[targets]
     before = torch.random.get_rng_state()
-    told, arrays = decoded(vectors, np.arange(1, n + 1), asked)
+    told, arrays = decoded(planted.encoder, vectors, vectors, np.arange(1, n + 1), asked)
     assert torch.equal(torch.random.get_rng_state(), before)
     gains = arrays["decodability"]
     lines = told["decoded"]
     assert [line["written"] for line in lines] == [line["took"] for line in lines]
     assert len(lines) == SHOWN_USERS
-    assert not np.isnan(gains[[line["row"] for line in lines]]).any(), "nobody is shown whom the probe was trained on"
+    assert not np.isnan(gains[[line["row"] for line in lines]]).any(), "who is shown was measured"
     assert 0 < np.isnan(gains).sum() < n
     assert told["decodability"] == pytest.approx(np.nanmean(gains))
     assert told["decodability"] > 0.5
@@ -109,6 +111,29 @@ def test_a_vector_that_says_what_was_taken_is_read_and_told(monkeypatch: pytest.
     assert lengths == sorted(lengths)
 
 
-def test_targets_without_a_title_are_left_out_and_too_few_users_tell_nothing() -> None:
-    asked = asked_of([None, "a"], [0] * 20 + [1], [["i1"]] * 21)
-    assert decoded(np.eye(21, 4, dtype=np.float32), np.ones(21, np.int64), asked) == ({}, {})
+def test_the_probe_is_trained_on_other_users_than_it_is_measured_on(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example is of a user whose pairs are not measured: the last target, and the newest events, each after all before it."""
+    monkeypatch.setattr(kept, "STEPS", 1)
+    monkeypatch.setattr(kept, "encode_users", lambda encoder, items, place, histories: np.ones((len(histories), 4), np.float32))
+    n, before = 30, 14
+    titles = [f"item {row}" for row in range(n * 2)]
+    asked = asked_of(titles, list(range(n)), [[f"i{n + row}"] * before for row in range(n)])
+    _, arrays = decoded(planted.encoder, np.eye(n, 4, dtype=np.float32) + 0.1, np.ones((n * 2, 4), np.float32), np.ones(n, np.int64), asked)
+    measured = set(np.flatnonzero(~np.isnan(arrays["decodability"])).tolist())
+    assert 0 < len(measured) < n
+    expected = {
+        (f"i{n + user}", cut, user if cut == before else n + user)
+        for user in set(range(n)) - measured
+        for cut in range(before - EARLIER, before + 1)
+    }
+    histories, targets = examples_of(asked)
+    told = {(history.item_ids[0], len(history.item_ids), target) for history, target in zip(histories, targets.tolist(), strict=True)}
+    assert told == expected
+    monkeypatch.setattr(kept, "EXAMPLES", 7)
+    assert len(examples_of(asked)[0]) == len(examples_of(asked)[1]) == 7
+
+
+def test_targets_without_a_title_are_left_out_and_too_few_users_tell_nothing(planted: Planted) -> None:
+    asked = asked_of([None, "a"], [0] * 20 + [1], [["i0"]] * 21)
+    vectors = np.eye(21, 4, dtype=np.float32)
+    assert decoded(planted.encoder, vectors, vectors, np.ones(21, np.int64), asked) == ({}, {})

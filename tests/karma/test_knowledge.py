@@ -35,7 +35,10 @@ def test_a_target_is_ranked_among_its_own_kind(planted: Planted, pairs: Pairs) -
         assert found.own_kind[row] == 1 + len(others)
     for kind, name in enumerate(KINDS):
         of_kind = pairs.kinds[pairs.targets] == kind
-        assert found.figures[f"{name}_HR@10"] == np.mean(found.own_kind[of_kind] <= 10)
+        ranked = (pairs.kinds == kind).sum()
+        assert found.figures[f"{name}_HR@10"] == (np.mean(found.own_kind[of_kind] <= 10) if ranked > 10 else None)
+        assert found.figures[f"{name}_equal_HR@10"] == np.mean(found.equal_share[of_kind] <= 10)
+        assert found.figures[f"{name}_equal_HR@50"] is None, "there are 40 items"
     assert np.isnan(found.title_found).sum() + (found.title_found >= 0).sum() == len(pairs.targets)
 
 

@@ -29,7 +29,9 @@ def leave_hidden(folder: Path, path: str, arm: str, seed: int, own: Sequence[int
         f"{name}_{ranking}HR@{k}": float((ranks[kind == place] <= k).mean())
         for place, name in enumerate(("warm", "cold", "new")) for ranking in ("", "equal_") for k in CUTS
     }  # fmt: skip
-    rows = [{"step": step, "title_found": value + 0.1 * seed, "title_nats": 4.0} for step, value in ((0, 0.1), (5, 0.3))]
+    rows = [
+        {"step": step, "cold_HR@50": value + 0.1 * seed, "cold_HR@200": None, "title_nats": 4.0} for step, value in ((0, 0.1), (5, 0.3))
+    ]
     arrays = {
         "own_kind": ranks, "equal_share": ranks, "kind": kind, "user": np.arange(len(ranks)) // 3, "title_found": np.ones(len(ranks)),
         "cold": kind == 1, "new": kind == 2,

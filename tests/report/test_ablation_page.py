@@ -50,7 +50,7 @@ def test_whiskers_reach_as_far_as_the_interval(page: str) -> None:
     action, text = figures_in(page)["bars-pool+lm"]["data"]
     assert (action["name"], text["name"]) == ("action", "text")
     assert text["y"] == [0.5, 0.5, 0.5]
-    assert action["error_y"]["array"] == [None] * 3  # type: ignore[index]
+    assert (action["error_y"]["visible"], text["error_y"]["visible"]) == (False, True)  # type: ignore[index]
     low, high = (float(end) for end in Elements(page).rows["table-pool+lm"][2][2].split("[")[1].rstrip("])").split(", "))
     assert text["error_y"]["array"][0] == pytest.approx(high - 0.25, abs=5e-4)  # type: ignore[index]
     assert text["error_y"]["arrayminus"][0] == pytest.approx(0.25 - low, abs=5e-4)  # type: ignore[index]
@@ -154,7 +154,7 @@ def test_hidden_runs_show_each_kind_and_what_is_known(tmp_path: Path) -> None:
     assert rows["all targets", "HR@50"][6] == "+0.333 [+0.333, +0.333]", "one of three pairs of every user"
     assert "hidden items" in section(page, "curves")
     titles = [note["text"] for note in _layout(page)["curves-pool+lm"]["annotations"]]
-    assert titles == ["title among decoys, from u", "nats a token of hidden titles"]
+    assert titles == ["HR@50, cold items", "nats a token of hidden titles"], "no curve of a K that reaches all cold items"
     line = figures_in(page)["curves-pool+lm"]["data"][1]
     assert line["x"] == [0, 5]
     assert line["y"] == pytest.approx([0.15, 0.35])
