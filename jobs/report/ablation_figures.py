@@ -53,7 +53,7 @@ def bars(table: Table, colours: Mapping[str, str]) -> go.Figure:
             hovertemplate="%{customdata}",
             error_y={"type": "data", "symmetric": False, "color": MUTED, "thickness": 1.5, "width": 4, **whiskers},
         ))  # fmt: skip
-    return framed(traces, height=340, y="share of the targets", barmode="group").update_yaxes(rangemode="tozero")
+    return framed(traces, height=340, y="share of the targets", barmode="group", showlegend=True).update_yaxes(rangemode="tozero")
 
 
 def added(rows: tuple[Added, ...], colours: Mapping[str, str]) -> go.Figure:
@@ -73,8 +73,8 @@ def added(rows: tuple[Added, ...], colours: Mapping[str, str]) -> go.Figure:
                 "array": [of.high - of.mean for of in found], "arrayminus": [of.mean - of.low for of in found],
             },
         ))  # fmt: skip
-    figure = framed(traces, height=120 + 30 * len(names) + 8 * len(names) * len(arms), x="pool+lm minus pool")
-    figure.update_xaxes(tickformat="+.2f").add_vline(x=0, line={"color": INK, "width": 1})
+    figure = framed(traces, height=120 + 30 * len(names) + 8 * len(names) * len(arms), x="pool+lm minus pool", showlegend=True)
+    figure.update_xaxes(tickformat="+.3f").add_vline(x=0, line={"color": INK, "width": 1})
     return figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=[as_text(name) for name in names[::-1]], range=[-0.7, len(names) - 0.3]
     )

@@ -85,7 +85,9 @@ def by_event(figure: go.Figure, size: int) -> go.Figure:
     """Both axes of each panel name events, the newest at the right and below."""
     ticks = _events(size)[::4]
     figure.update_xaxes(type="category", tickvals=ticks, showgrid=False, constrain="domain")
-    figure.update_yaxes(type="category", autorange="reversed", tickvals=ticks, showgrid=False, constrain="domain")
+    figure.update_yaxes(
+        type="category", autorange="reversed", tickvals=ticks, showgrid=False, constrain="domain", constraintoward="top"
+    )  # fmt: skip
     return figure.for_each_yaxis(lambda axis: axis.update(scaleanchor=axis.anchor or "x"))
 
 
