@@ -42,8 +42,8 @@ def test_users_of_a_hidden_study_are_resampled_and_not_their_pairs(tmp_path: Pat
 
 
 def test_a_rate_is_shown_at_the_largest_k_that_it_has(tmp_path: Path) -> None:
-    """Three cold items of which the first two of each list are hits: K of 200 says nothing of them."""
-    figures = {"n": 4, "warm_HR@200": 0.5, "cold_HR@200": None, "cold_HR@50": None, "cold_HR@10": 0.75}
+    """K of 200 and of 50 say nothing of some twenty cold items."""
+    figures = {"n": 4, "warm_HR@50": 0.25, "warm_HR@200": 0.5, "cold_HR@200": None, "cold_HR@50": None, "cold_HR@10": 0.75}
     (tmp_path / "set-lm-action-0.json").write_text(json.dumps(figures))
     np.savez(tmp_path / "set-lm-action-0.npz", own_kind=np.ones(4), equal_share=np.ones(4), kind=np.zeros(4), user=np.arange(4))
     assert ablation_table(tmp_path).splitlines()[2::2] == ["| arm | seeds | warm_HR@200 | cold_HR@10 |", "| action | 1 | 0.500 | 0.750 |"]
