@@ -1,4 +1,4 @@
-"""ablate: arms, paths and seeds of one configuration, trained and judged on the same targets one after the other, and their table.
+"""ablate: arms, paths and seeds of one configuration, trained and judged on the same targets one after the other, with table and page.
 
 ``--set`` is a finished root: the OUT of ``make own-data`` with TARGETS, or a demo. With ``--hidden`` a tenth of its items is cold and a
 tenth new, and each run leaves a curve of what its encoder knows. A GPU is used where there is one. What is finished is skipped and what was
@@ -13,13 +13,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import tyro
 
+from jobs.ablation_runs import finished_runs
 from jobs.ablation_set import TARGETS, config_of, data_of
-from jobs.ablation_table import ablation_table
+from jobs.ablation_table import markdown, tables_of
 from jobs.errors import JobError, UsageError
 from jobs.held_out_figures import read_catalogue, read_histories
+from jobs.report.write_ablation import write_ablation_page
 from karma.config import PretrainedModelError, TrainingConfig
 from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config
 from karma.training.hidden import hide
@@ -36,7 +39,7 @@ class AblateArgs:
     """Train arms of a configuration on the same data, and judge each on the same targets."""
 
     out: Path
-    """Where figures and ranks of each run go, and the table."""
+    """Where figures and ranks of each run go, the table, and the page (index.html)."""
     set: Path | None = None
     """Finished root whose held-out training data, targets and configuration are taken."""
     data: Path | None = None
@@ -45,6 +48,9 @@ class AblateArgs:
     """Parquet: user_id, item_id; default: targets.parquet in the data folder."""
     hidden: bool = False
     """Hide items and the ends of the histories, and judge on warm, cold and new items instead of on the targets."""
+    decode: bool = False
+    """Let a small decoder of the same size in every run write what it reads in some users' vectors, and measure what the vectors save it;
+    in runs that are not finished yet. It adds a constant time a run, some tens of seconds on two cores."""
     config: Path | None = None
     """Training configuration; default: that of the encoder which --set trained on the same data."""
     arms: tuple[Arm, ...] = ARMS_IN_ORDER
@@ -90,7 +96,11 @@ def held_out(data: Path, targets: Path) -> HeldOut:
     target = {row["user_id"]: row["item_id"] for row in rows}
     known = set(catalogue.item_ids)
     users = [user for user in sorted(target) if user in histories and target[user] in known]
-    return HeldOut(catalogue=catalogue, histories=[histories[user] for user in users], targets=[target[user] for user in users])
+    taken = {item for history in histories.values() for item in history.item_ids}
+    return HeldOut(
+        catalogue=catalogue, histories=[histories[user] for user in users], targets=[target[user] for user in users],
+        cold=np.array([target[user] not in taken for user in users], bool),
+    )  # fmt: skip
 
 
 def runner(args: AblateArgs, data: Path, base: TrainingConfig) -> Callable[[TrainingConfig], Mapping[str, Any]]:
@@ -98,24 +108,39 @@ def runner(args: AblateArgs, data: Path, base: TrainingConfig) -> Callable[[Trai
     if args.hidden:
         hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=base.softmax.repeats)
         pairs = hidden.pairs(mask_seen=not base.softmax.repeats)
-        return lambda config: run_hidden(config, hidden.data, pairs, args.out)
+        return lambda config: run_hidden(config, hidden.data, pairs, args.out, decode=args.decode)
     judged = held_out(data, args.targets or data / TARGETS)
-    return lambda config: run_arm(config, data, judged, args.out)
+    return lambda config: run_arm(config, data, judged, args.out, decode=args.decode)
 
 
 def body(args: AblateArgs) -> int:
-    """Run what is not finished yet, and write the table of all that is. Raises UsageError."""
+    """Run what is not finished yet; table and page of all that is are written anew after each run. Raises UsageError."""
     data, base = sources(args)
     args.out.mkdir(parents=True, exist_ok=True)
     run = runner(args, data, base)
+    written, (table, page) = finished(args.out), write_results(args.out)
     for seed, path, arm in product(args.seeds, args.paths, args.arms):
         config = arm_config(base, arm, path, seed, changes(args, base))
         found = run(config)
         log.info("%s: %s", config.name, {name: round(value, 4) for name, value in found.items() if "HR@" in name and value is not None})
-    table = ablation_table(args.out)
-    (args.out / TABLE).write_text(table, encoding="utf-8")
-    sys.stdout.write(table)
+        if (there := finished(args.out)) != written:
+            written, (table, page) = there, write_results(args.out)
+    sys.stdout.write(f"{table}\npage: {page}\n")
     return names.EXIT_DONE
+
+
+def finished(out: Path) -> dict[str, int]:
+    """When each run of ``out`` left its figures, runs of other processes included."""
+    return {path.name: path.stat().st_mtime_ns for path in out.glob("*.json")}
+
+
+def write_results(out: Path) -> tuple[str, Path]:
+    """Write table and page of all finished runs in ``out``, and return both."""
+    runs = finished_runs(out)
+    tables = tables_of(runs)
+    table = markdown(tables)
+    (out / TABLE).write_text(table, encoding="utf-8")
+    return table, write_ablation_page(out, runs, tables)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,31 +1,26 @@
 """What an encoder's vectors still know in words: decodability, the title among decoys, categories; and whether its attention reads."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from jobs.held_out_figures import Judgement, interval
-from karma.evaluation.decodability import STEPS, Pairs, decodability
-from karma.evaluation.evaluate import History, encode_users, flat_histories
+from karma.evaluation.decodability import STEPS, decodability
+from karma.evaluation.evaluate import History, encode_users
 from karma.evaluation.probes import multi_hot, probe_labels
-from karma.evaluation.sinks import HISTORY, Sinks, attention_sinks
+from karma.evaluation.sinks import Sinks, sinks_of
 from karma.evaluation.title_decoys import DECOYS, title_found, title_lsa
+from karma.evaluation.title_tokens import TitleTokens
 from karma.text import render_item
-from karma.tokenizer import begin_and_end, token_ids, train_tokenizer
 
 log = logging.getLogger("karma.figures")
 
 SEED = 0
 MEASURED, TRAINING = 1_000, 4_000
 """Users that are measured, and users that the probes are trained on, at most."""
-VOCABULARY, TITLE_TOKENS = 2048, 32
-"""Of the probe's own tokenizer, made from the catalogue: the same for every encoder, whatever its backbone reads."""
-SINK_USERS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +38,7 @@ def knowledge_of(judged: Judgement, *, steps: int = STEPS) -> tuple[dict[str, An
     target. The others: each with the last item event of the history, and the vector of the events before it.
     """
     measured, training = _measured(judged), _training(judged)
-    sinks = _sinks(judged)
+    sinks = sinks_of(judged.encoder, judged.found.item_vectors, judged.held_out.place, judged.held_out.histories)
     return {
         "decodability": _decodability(judged, training, measured, steps),
         "title among decoys": _decoys(judged, training, measured),
@@ -87,24 +82,11 @@ def _training(judged: Judgement) -> NextTitles:
 def _decodability(judged: Judgement, training: NextTitles, measured: NextTitles, steps: int) -> dict[str, Any]:
     if not steps or len(measured.items) < 2 or not len(training.items):
         return {"n": 0}
-    texts = [render_item(title, None) for title in judged.held_out.catalogue.titles]
-    tokenizer = train_tokenizer(texts, VOCABULARY)
-    end = begin_and_end(tokenizer)[1]
-
-    def pairs(of: NextTitles) -> Pairs:
-        return _pairs(of, [[*ids, end] for ids in token_ids(tokenizer, [texts[place] for place in of.items], TITLE_TOKENS)])
-
+    titles = TitleTokens.of(judged.held_out.catalogue.titles)
     log.info("decodability: a probe of %d steps on %d users, measured on %d", steps, len(training.items), len(measured.items))
-    found = decodability(pairs(training), pairs(measured), vocabulary=len(tokenizer), seed=SEED, steps=steps)
+    fitted, asked = (titles.pairs(of.vectors, of.items) for of in (training, measured))
+    found = decodability(fitted, asked, vocabulary=titles.vocabulary, seed=SEED, steps=steps)
     return {"n": len(found.own), **interval(found.shuffled, found.own), "nats a token": float(found.own.mean())}
-
-
-def _pairs(of: NextTitles, ids: Sequence[Sequence[int]]) -> Pairs:
-    lengths = torch.tensor([len(row) for row in ids])
-    real = torch.arange(int(lengths.max())) < lengths[:, None]
-    tokens = torch.zeros(real.shape, dtype=torch.int64)
-    tokens[real] = torch.tensor([token for row in ids for token in row])
-    return Pairs(vectors=torch.from_numpy(of.vectors), tokens=tokens, real=real)
 
 
 def _decoys(judged: Judgement, training: NextTitles, measured: NextTitles) -> dict[str, Any]:
@@ -127,16 +109,3 @@ def _categories(judged: Judgement) -> dict[str, Any]:
     _, hot = multi_hot([judged.held_out.catalogue.categories[row] for row in rows])
     found = probe_labels(judged.found.item_vectors[rows], hot, seed=SEED)
     return {"n": len(found.labels), "macro AP": found.macro, "chance": found.chance}
-
-
-def _sinks(judged: Judgement) -> Sinks | None:
-    """None without a language model, or where no judged user's history is long enough."""
-    encoder, held_out = judged.encoder, judged.held_out
-    if encoder.model.interest.residual is None or encoder.history_length < HISTORY:
-        return None
-    long = [history.newest(HISTORY) for history in held_out.histories if len(history.item_ids) >= HISTORY][:SINK_USERS]
-    if not long:
-        return None
-    batch = flat_histories(encoder, held_out.place, long).batch(np.arange(len(long)), judged.found.item_vectors)
-    events = encoder.history_tokens(batch.vectors, batch.kinds, batch.event_types, batch.queries)
-    return attention_sinks(encoder.model.backbone, encoder.template_token(), events)

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from jobs.report.encoder_facts import Ages, Attention, EncoderFacts
-from jobs.report.facts import Judged, Slice
+from jobs.report.facts import Floats, Judged, Slice
 from jobs.report.figures import METHODS, as_text, cutoffs, differences, framed, ordered, rates, spectrum
 
 SLICES = "Slices"
@@ -66,15 +66,30 @@ def slices(members: Sequence[Slice]) -> go.Figure:
 
 
 def attention(shown: Attention) -> go.Figure:
-    """The mean attention map; the upper half is empty, since no event sees a later one."""
-    size = len(shown.mean_map)
-    places = ["template", *map(str, range(1, size))]
-    shares = np.round(shown.mean_map.astype(float), 4).tolist()
+    """The mean attention map."""
+    return by_event(framed([heat_of(shown.mean_map)], height=560, x="event that is read", y="event that reads"), len(shown.mean_map))
+
+
+def heat_of(mean_map: Floats) -> go.Heatmap:
+    """A map of attention; the upper half is empty, since no event sees a later one."""
+    places = _events(len(mean_map))
+    shares = np.round(mean_map.astype(float), 4).tolist()
     seen = [[share if key <= query else None for key, share in enumerate(row)] for query, row in enumerate(shares)]
-    heat = go.Heatmap(
+    return go.Heatmap(
         z=seen, x=places, y=places, colorscale="Oranges", zmin=0, zmax=1 / 3, colorbar={"thickness": 12, "outlinewidth": 0},
         hovertemplate="event %{y} reads %{x}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
-    figure = framed([heat], height=560, x="event that is read", y="event that reads")
-    figure.update_xaxes(type="category", tickvals=places[::4], showgrid=False)
-    return figure.update_yaxes(type="category", autorange="reversed", tickvals=places[::4], showgrid=False, scaleanchor="x")
+
+
+def by_event(figure: go.Figure, size: int) -> go.Figure:
+    """Both axes of each panel name events, the newest at the right and below."""
+    ticks = _events(size)[::4]
+    figure.update_xaxes(type="category", tickvals=ticks, showgrid=False, constrain="domain")
+    figure.update_yaxes(
+        type="category", autorange="reversed", tickvals=ticks, showgrid=False, constrain="domain", constraintoward="top"
+    )  # fmt: skip
+    return figure.for_each_yaxis(lambda axis: axis.update(scaleanchor=axis.anchor or "x"))
+
+
+def _events(size: int) -> list[str]:
+    return ["template", *map(str, range(1, size))]

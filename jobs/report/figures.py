@@ -45,7 +45,13 @@ def figures_of(facts: Facts) -> dict[str, go.Figure]:
 
 def framed(traces: Sequence[Any], *, height: int, x: str = "", y: str = "", **layout: Any) -> go.Figure:
     """A figure in the page's dress; ``x`` and ``y`` name the axes."""
-    figure = go.Figure(data=list(traces))
+    figure = dressed(go.Figure(data=list(traces)), height=height, **layout)
+    figure.update_xaxes(title={"text": x, "font": {"color": MUTED}})
+    return figure.update_yaxes(title={"text": y, "font": {"color": MUTED}})
+
+
+def dressed(figure: go.Figure, *, height: int, **layout: Any) -> go.Figure:
+    """``figure``, of one panel or of several, in the page's dress."""
     figure.update_layout(
         template="none", height=height, margin={"l": 8, "r": 16, "t": 34, "b": 8}, bargap=0.25,
         paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, font={"family": _FONT, "size": 13, "color": INK},
@@ -54,9 +60,7 @@ def framed(traces: Sequence[Any], *, height: int, x: str = "", y: str = "", **la
         modebar={"bgcolor": CLEAR, "color": "#a3afbd", "activecolor": INK}, **layout,
     )  # fmt: skip
     axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "automargin": True}
-    figure.update_xaxes(**axis, title={"text": x, "font": {"color": MUTED}})
-    figure.update_yaxes(**axis, title={"text": y, "font": {"color": MUTED}})
-    return figure
+    return figure.update_xaxes(**axis).update_yaxes(**axis)
 
 
 def snapshots(coverage: Coverage) -> go.Figure:
@@ -110,14 +114,18 @@ def lengths(histories: Histories) -> go.Figure:
 
 def spectrum(clouds: Sequence[Cloud]) -> go.Figure:
     """Singular values of each cloud as shares of their sum, largest first."""
+    shares = {cloud.name: cloud.singular / (cloud.singular.sum() or 1) for cloud in clouds if len(cloud.singular)}
+    return spectra(shares, dict(zip(shares, (STRONG, CALM), strict=False)))
+
+
+def spectra(shares: Mapping[str, Floats], colours: Mapping[str, str]) -> go.Figure:
+    """Shares of singular values by the name of the cloud, largest first."""
     traces = [
         go.Scatter(
-            x=np.arange(1, len(cloud.singular) + 1), y=_rounded(np.maximum(cloud.singular / (cloud.singular.sum() or 1), 1e-7), 8),
-            name=cloud.name, line={"color": colour, "width": 2.5}, mode="lines+markers" if len(cloud.singular) < 40 else "lines",
-            hovertemplate="direction %{x}: %{y:.2%}",
+            x=np.arange(1, len(of) + 1), y=_rounded(np.maximum(of, 1e-7), 8), name=name, line={"color": colours[name], "width": 2.5},
+            mode="lines+markers" if len(of) < 40 else "lines", hovertemplate="direction %{x}: %{y:.2%}",
         )
-        for cloud, colour in zip(clouds, (STRONG, CALM), strict=False)
-        if len(cloud.singular)
+        for name, of in shares.items()
     ]  # fmt: skip
     figure = framed(traces, height=320, x="direction, strongest first", y="share of all singular values")
     return figure.update_yaxes(type="log", tickformat=".2~%", dtick="D2")

@@ -24,6 +24,11 @@ class PairedDifference:
         return self.low > 0
 
     @property
+    def holds_zero(self) -> bool:
+        """True where the users cannot tell a from b."""
+        return self.low <= 0 <= self.high
+
+    @property
     def brief(self) -> str:
         """Mean and interval alone."""
         return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"

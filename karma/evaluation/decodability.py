@@ -4,7 +4,7 @@ The encoder is frozen: vectors come in, and every arm gets the same probe (size,
 Shapes: n users, d dimensions, m text tokens, v vocabulary, w width of the probe.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from karma.config import ObjectiveConfig
+from karma.evaluation.written import write_greedily
 from karma.model.decoders import TextDecoder
 from karma.objectives.reconstruction import reconstruction_loss
 from karma.threads import torch_threads
@@ -40,11 +41,29 @@ class Pairs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A trained decoder, with the figures of the training users by which every vector is centred and scaled."""
+
+    decoder: TextDecoder
+    centre: Tensor
+    scale: Tensor
+
+    def scaled(self, vectors: Tensor) -> Tensor:
+        """float [n, d] vectors as the decoder reads them."""
+        return (vectors.float() - self.centre) / self.scale
+
+    def write(self, vectors: Tensor, end: int) -> list[list[int]]:
+        """The tokens that it finds likeliest, one after the other, given float32 [n, d] ``vectors``: n lists without ``end``."""
+        return write_greedily(self.decoder.eval(), self.scaled(vectors), end)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decodability:
-    """Nats a token of each held-out user's title, float64 [n]: given the user's own vector, and given another user's."""
+    """Nats a token of each held-out user's title, float64 [n]: given the user's own vector, and given another user's; and who says so."""
 
     own: Floats
     shuffled: Floats
+    probe: Probe
 
     @property
     def gains(self) -> Floats:
@@ -76,17 +95,14 @@ def decodability(training: Pairs, held_out: Pairs, *, vocabulary: int, seed: int
     # On a CPU the gradient of the fused attention kernel would be the slowest part of a step.
     with torch_threads(1), sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng():
         torch.manual_seed(seed)
-        probe = TextDecoder(PROBE, dim=training.vectors.shape[1], vocabulary=vocabulary)
+        decoder = TextDecoder(PROBE, dim=training.vectors.shape[1], vocabulary=vocabulary)
+        probe = Probe(decoder=decoder, centre=centre, scale=scale)
         order = torch.randperm(len(held_out.vectors))
-        _train(probe, _scaled(training, centre, scale), steps)
+        _train(decoder, replace(training, vectors=probe.scaled(training.vectors)), steps)
     others = torch.empty_like(order).scatter(0, order, order.roll(1))  # one cycle through all users: nobody keeps the own vector
-    own = _scaled(held_out, centre, scale)
-    shuffled = Pairs(vectors=own.vectors[others], tokens=own.tokens, real=own.real)
-    return Decodability(own=_nats_a_token(probe, own), shuffled=_nats_a_token(probe, shuffled))
-
-
-def _scaled(pairs: Pairs, centre: Tensor, scale: Tensor) -> Pairs:
-    return Pairs(vectors=(pairs.vectors.float() - centre) / scale, tokens=pairs.tokens, real=pairs.real)
+    own = replace(held_out, vectors=probe.scaled(held_out.vectors))
+    shuffled = replace(own, vectors=own.vectors[others])
+    return Decodability(own=_nats_a_token(decoder, own), shuffled=_nats_a_token(decoder, shuffled), probe=probe)
 
 
 def _train(probe: TextDecoder, pairs: Pairs, steps: int) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from karma.evaluation.cold_items import ScoreBlock, cold_margins, offset_of_share, ranks_with_offset
 from karma.evaluation.evaluate import Catalogue, History, Vectors, encode_catalogue, encode_users, seen_items
 from karma.evaluation.probes import MIN_POSITIVES, average_precision
-from karma.evaluation.ranks import rank_of_target
+from karma.evaluation.ranks import CUTOFFS, hit_rate, rank_of_target
 from karma.evaluation.ridge import Ridge
 from karma.evaluation.spectrum import spectrum
 from karma.evaluation.title_decoys import title_found, title_lsa
@@ -85,33 +85,37 @@ class Judged:
         equal_share: int64 [n], rank among all items, with one offset for all hidden items that gives them their share of the catalogue
             in the top list.
         title_found: float [n], 1 where the target's title was first among its decoys; NaN where the probe was fitted on the pair.
+        interest_vectors: float32 [n, d];  item_vectors: float32 [m, d].
     """
 
-    figures: Mapping[str, float]
+    figures: Mapping[str, float | None]
     own_kind: Longs
     equal_share: Longs
     title_found: npt.NDArray[np.float64]
+    interest_vectors: Vectors
+    item_vectors: Vectors
 
 
 def judge(encoder: ServingEncoder, pairs: Pairs) -> Judged:
-    """Figures: ``<kind>_HR@K`` among the kind's own items, ``<kind>_equal_HR@K`` at the equal share, ``hidden_share`` of the top
-    list without an offset; ``<probe>_items`` and ``<probe>_interests`` (macro average precision; R^2 for numbers) of linear probes
-    of the hidden items' vectors, fitted on the warm ones, and of what users took next, fitted on the other half of the users;
-    ``title_found``; ``effective_rank_..``, ``mean_cosine_..`` and ``uniformity_..`` of both clouds.
+    """Figures: ``<kind>_HR@K`` among the kind's own items, ``<kind>_equal_HR@K`` at the equal share (both None as in ``hit_rate``),
+    ``hidden_share`` of the top list without an offset; ``<probe>_items`` and ``<probe>_interests`` (macro average precision; R^2 for
+    numbers) of linear probes of the hidden items' vectors, fitted on the warm ones, and of what users took next, fitted on the other
+    half of the users; ``title_found``; ``effective_rank_..``, ``mean_cosine_..`` and ``uniformity_..`` of both clouds.
     """
     items = encode_catalogue(encoder, pairs.catalogue)
     users = encode_users(encoder, items, pairs.place, pairs.histories)
     own, equal, shown = _ranks(users, items, pairs)
     found = _titles(users, pairs)
-    figures = {"hidden_share": shown, "title_found": float(np.nanmean(found))}
+    figures: dict[str, float | None] = {"hidden_share": shown, "title_found": float(np.nanmean(found))}
     for kind, name in enumerate(KINDS):
         of_kind = pairs.kinds[pairs.targets] == kind
-        for k in (10, 50, 200):
-            figures[f"{name}_HR@{k}"] = float((own[of_kind] <= k).mean())
-            figures[f"{name}_equal_HR@{k}"] = float((equal[of_kind] <= k).mean())
+        for k in CUTOFFS:
+            figures[f"{name}_HR@{k}"] = hit_rate(own[of_kind], k, int((pairs.kinds == kind).sum()))
+            figures[f"{name}_equal_HR@{k}"] = hit_rate(equal[of_kind], k, len(items))
     return Judged(
-        figures={**figures, **_shapes(users, items), **_probes(users, items, pairs)}, own_kind=own, equal_share=equal, title_found=found
-    )
+        figures={**figures, **_shapes(users, items), **_probes(users, items, pairs)}, own_kind=own, equal_share=equal, title_found=found,
+        interest_vectors=users, item_vectors=items,
+    )  # fmt: skip
 
 
 def _ranks(users: Vectors, items: Vectors, pairs: Pairs) -> tuple[Longs, Longs, float]:
@@ -135,14 +139,14 @@ def _blocks(users: Vectors, items: Vectors, pairs: Pairs) -> Iterator[ScoreBlock
         yield ScoreBlock(scores=users[rows] @ items.T, target=pairs.targets[rows], masked=masked)
 
 
-def _first_half(pairs: Pairs) -> npt.NDArray[np.bool_]:
-    """bool [n]: the pairs of a random half of the users."""
-    order = np.random.default_rng(SEED).random(int(pairs.users.max()) + 1)
-    return order[pairs.users] < 0.5
+def first_half(users: Longs) -> npt.NDArray[np.bool_]:
+    """bool [n]: whether a pair, of the user of that number, belongs to a random half of the users: probes are fitted there."""
+    order = np.random.default_rng(SEED).random(int(users.max()) + 1)
+    return order[users] < 0.5
 
 
 def _titles(users: Vectors, pairs: Pairs) -> npt.NDArray[np.float64]:
-    fitted = _first_half(pairs)
+    fitted = first_half(pairs.users)
     told = np.full(len(users), np.nan)
     told[~fitted] = title_found(
         users[fitted], pairs.targets[fitted], users[~fitted], pairs.targets[~fitted], pairs.titles, seed=SEED, decoys=pairs.decoys
@@ -151,7 +155,7 @@ def _titles(users: Vectors, pairs: Pairs) -> npt.NDArray[np.float64]:
 
 
 def _probes(users: Vectors, items: Vectors, pairs: Pairs) -> dict[str, float]:
-    warm, fitted = pairs.kinds == 0, _first_half(pairs)
+    warm, fitted = pairs.kinds == 0, first_half(pairs.users)
     found: dict[str, float | None] = {}
     for name, labels in pairs.labels.items():
         of_items, of_next = labels.values, labels.values[pairs.targets]

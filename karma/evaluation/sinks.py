@@ -3,19 +3,23 @@
 Shapes: b histories, t = HISTORY events, w width, l layers, h heads, s = t + 1 positions (a template token stands in front).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from karma.evaluation.evaluate import History, Vectors, flat_histories
 from karma.model.backbone import Backbone
+from karma.serving import ServingEncoder
 
 HISTORY = 32
 NEAREST_QUERY = 8
 THRESHOLD = 0.3
+USERS = 256
 _AT_ONCE = 64
 
 
@@ -35,6 +39,24 @@ class Sinks:
     def score(self) -> float:
         """Share of (layer, head, history) with max_k alpha_k > THRESHOLD: 0 = no event is a sink, 1 = every head has one."""
         return float((self.strongest > THRESHOLD).float().mean())
+
+
+def sinks_of(encoder: ServingEncoder, items: Vectors, place: Mapping[str, int], histories: Sequence[History]) -> Sinks | None:
+    """Sinks of an encoder among the newest HISTORY events of the first USERS histories that are long enough.
+
+    Args:
+        items: float32 [m, d] item vectors, row ``place[item_id]``.
+
+    Returns: None without a language model, or where no history is long enough.
+    """
+    if encoder.model.interest.residual is None or encoder.history_length < HISTORY:
+        return None
+    long = [history.newest(HISTORY) for history in histories if len(history.item_ids) >= HISTORY][:USERS]
+    if not long:
+        return None
+    batch = flat_histories(encoder, place, long).batch(np.arange(len(long)), items)
+    events = encoder.history_tokens(batch.vectors, batch.kinds, batch.event_types, batch.queries)
+    return attention_sinks(encoder.model.backbone, encoder.template_token(), events)
 
 
 def attention_sinks(backbone: Backbone, template: Tensor, events: Tensor) -> Sinks:
@@ -59,7 +81,7 @@ def attention_sinks(backbone: Backbone, template: Tensor, events: Tensor) -> Sin
     if backbone.model is None:
         raise ValueError("this backbone was built without its layers")
     tokens = torch.cat([template.expand(len(events), 1, -1), events], 1)
-    strongest, total = [], torch.zeros(HISTORY + 1, HISTORY + 1)
+    strongest, total = [], torch.zeros(HISTORY + 1, HISTORY + 1, device="cpu")
     with torch.inference_mode(), _eager(backbone.model) as model:
         for block in tokens.split(_AT_ONCE):
             attention = torch.stack(model(inputs_embeds=block, use_cache=False, output_attentions=True).attentions).float().cpu()
@@ -70,7 +92,7 @@ def attention_sinks(backbone: Backbone, template: Tensor, events: Tensor) -> Sin
 
 def alphas(attention: Tensor) -> Tensor:
     """alpha_k of the history positions k that a query at least NEAREST_QUERY later sees: [.., s, s] -> [.., s - 1 - NEAREST_QUERY]."""
-    positions = torch.arange(attention.shape[-1])
+    positions = torch.arange(attention.shape[-1], device=attention.device)
     later = positions[:, None] - positions[None, :] >= NEAREST_QUERY
     mean = (attention * later).sum(-2) / later.sum(0).clamp(min=1)
     return mean[..., 1 : attention.shape[-1] - NEAREST_QUERY]

@@ -59,14 +59,20 @@ class Moments:
         """The spectrum of the cloud, not centred. Raises ValueError for fewer than two rows."""
         if self.count < 2:
             raise ValueError(f"a spectrum needs at least two vectors, got {self.count}")
-        energy = np.clip(np.linalg.eigvalsh(self.gram), 0, None)
+        shares = self.singular_shares()
         pairs = self.count * (self.count - 1)
         return Spectrum(
             vectors=self.count,
-            effective_rank=_effective_rank(np.sqrt(energy)),
-            first_component_share=float(energy.max() / energy.sum()),
+            effective_rank=_effective_rank(shares),
+            first_component_share=float(shares[0] ** 2 / (shares**2).sum()),
             mean_cosine=float((self.total @ self.total - self.count) / pairs),
         )
+
+    def singular_shares(self) -> npt.NDArray[np.float64]:
+        """The singular values of the cloud, not centred, as shares of their sum, largest first: float64 [d]."""
+        values = np.sqrt(np.clip(np.linalg.eigvalsh(self.gram), 0, None))[::-1]
+        shares: npt.NDArray[np.float64] = values / values.sum()
+        return shares
 
 
 def spectrum(vectors: npt.NDArray[np.floating]) -> Spectrum:
@@ -74,7 +80,6 @@ def spectrum(vectors: npt.NDArray[np.floating]) -> Spectrum:
     return Moments.of(vectors).spectrum()
 
 
-def _effective_rank(singular_values: npt.NDArray[np.float64]) -> float:
-    shares = singular_values / singular_values.sum()
+def _effective_rank(shares: npt.NDArray[np.float64]) -> float:
     shares = shares[shares > 0]
     return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -35,7 +35,8 @@ CHOSEN_BY = "ndcg"
 
 @dataclass(kw_only=True)
 class Run:
-    """What learns, on which batches, judged how; ``progress`` once it has begun; ``observer`` is called after each validation."""
+    """What learns, on which batches, judged how; ``progress`` once it has begun; ``observer`` is called after each validation,
+    the one before the first step included."""
 
     config: TrainingConfig
     start: Start
@@ -127,6 +128,8 @@ class Run:
         if state and self.group.is_first:
             state.begin_log(found.log if found else [])
         self.progress = found or Progress(best=self._untrained())
+        if self.observer is not None and self.group.is_first and found is None:
+            self.observer(0, self)
         return self.progress
 
     def _untrained(self) -> Best:

@@ -3,85 +3,130 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from karma.artefact import artefact_digest, export_encoder, load_encoder
 from karma.config import TrainingConfig
-from karma.evaluation.evaluate import Catalogue, Evaluation, History, evaluate_targets
+from karma.evaluation.evaluate import Catalogue, Evaluation, History, Vectors, evaluate_targets
 from karma.evaluation.knowledge import Pairs, judge
 from karma.manifest import value_digest
 from karma.precision import training_device
 from karma.serving import ServingEncoder
 from karma.text import render_item
-from karma.training.data import read_meta
+from karma.training.data import Meta, read_meta
+from karma.training.hidden import COLD, NEW
+from karma.training.kept import Arrays, Asked, decoded, keep_untrained, kept_of, untrained_of
 from karma.training.run import Run
-from karma.training.texts import texts_of
+from karma.training.title_nats import title_nats
 from karma.training.trainer import provenance, train, version_of
 
-Ranks = Mapping[str, npt.NDArray[Any]]
 CURVE = "curve.jsonl"
-_TEXTS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """What every arm is judged on: one target a history."""
+    """What every arm is judged on: one target a history.
+
+    Attributes:
+        cold: bool [n], True where no training history holds the target.
+    """
 
     catalogue: Catalogue
     histories: Sequence[History]
     targets: Sequence[str]
+    cold: npt.NDArray[np.bool_]
+
+    @property
+    def asked(self) -> Asked:
+        place = {item: row for row, item in enumerate(self.catalogue.item_ids)}
+        return Asked(
+            catalogue=self.catalogue, histories=self.histories, targets=np.array([place[item] for item in self.targets], np.int64),
+            users=np.arange(len(self.targets)), cold=self.cold, new=np.zeros(len(self.targets), bool),
+        )  # fmt: skip
 
 
-def run_arm(config: TrainingConfig, data: Path, held_out: HeldOut, out: Path) -> Mapping[str, Any]:
-    """Train ``config`` on ``data`` and judge it on ``held_out``; items seen are masked where no repeat is a target.
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """An arm's figures and arrays; its ranks int64 [n] once more, and the float32 vectors of n interests and m items."""
 
-    Writes ``out/<name>.npz`` (ranks) and then ``out/<name>.json`` (figures); a run whose figures are there is not trained again, unless
-    they are of another configuration, other data or other targets. The artefact is removed: a pretrained backbone's is half a gigabyte.
+    figures: dict[str, Any]
+    arrays: Arrays
+    ranks: npt.NDArray[np.int64]
+    interests: Vectors
+    items: Vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """How runs of one comparison are judged.
+
+    Attributes:
+        asked: what is asked of every arm.
+        judged: figures and arrays of a trained encoder; the folder is that of the run's work.
+        observe: called after each validation with the encoder as it then is.
+        decode: whether a probe writes titles from the interests, in some tens of seconds a run.
     """
 
-    def judged(encoder: ServingEncoder) -> tuple[dict[str, Any], Ranks]:
+    asked: Asked
+    judged: Callable[[ServingEncoder, Path], Judged]
+    observe: Callable[[int, Run, ServingEncoder, Path], None] | None = None
+    decode: bool = False
+
+
+def run_arm(config: TrainingConfig, data: Path, held_out: HeldOut, out: Path, *, decode: bool = False) -> Mapping[str, Any]:
+    """Train ``config`` on ``data`` and judge it on ``held_out``; items seen are masked where no repeat is a target.
+
+    Writes ``out/<name>.npz`` (ranks, and what ``kept_of`` keeps) and then ``out/<name>.json`` (figures); a run whose figures are there
+    is not trained again, unless they are of another configuration, other data or other targets. The artefact is removed: a pretrained
+    backbone's is half a gigabyte.
+    """
+
+    def judged(encoder: ServingEncoder, _: Path) -> Judged:
         mask_seen = not config.softmax.repeats
         found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.targets, mask_seen=mask_seen)
-        return _figures(found), {"ranks": found.ranks}
+        vectors = {"interests": found.interest_vectors, "items": found.item_vectors}
+        return Judged(figures=_figures(found), arrays={"ranks": found.ranks}, ranks=found.ranks, **vectors)
 
-    return _once(config, data, out, list(held_out.targets), judged)
+    return _once(config, data, out, list(held_out.targets), Study(asked=held_out.asked, judged=judged, decode=decode))
 
 
-def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path) -> Mapping[str, Any]:
+def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, decode: bool = False) -> Mapping[str, Any]:
     """Train ``config`` on ``data``, without the hidden items, and judge it on ``pairs`` after each validation, a row of ``curve`` each.
 
     Writes and skips as ``run_arm`` does; the ranks are those of the checkpoint that validation chose.
     """
-    work = out / f".{config.name}"
+    hidden = [render_item(pairs.catalogue.titles[row], pairs.catalogue.categories[row]) for row in np.flatnonzero(pairs.kinds > 0).tolist()]
 
-    def observe(step: int, run: Run) -> None:
-        folder = work / "steps" / str(step)
-        made = provenance(config.name, config, read_meta(data), {})
-        export_encoder(folder, run.learner.model, run.start.tokenizer, run.start.item_ids, made)
-        row = {"step": step, **judge(_loaded(folder), pairs).figures, "title_nats": title_nats(run, _hidden_titles(pairs))}
-        shutil.rmtree(folder)
+    def observe(step: int, run: Run, encoder: ServingEncoder, work: Path) -> None:
+        row = {"step": step, **judge(encoder, pairs).figures, "title_nats": title_nats(run, hidden)}
         with (work / CURVE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
-    def judged(encoder: ServingEncoder) -> tuple[dict[str, Any], Ranks]:
+    def judged(encoder: ServingEncoder, work: Path) -> Judged:
         found = judge(encoder, pairs)
-        ranks = {
+        arrays = {
             "own_kind": found.own_kind, "equal_share": found.equal_share, "title_found": found.title_found,
             "kind": pairs.kinds[pairs.targets], "user": pairs.users,
         }  # fmt: skip
         curve = _curve(work / CURVE)
         best = encoder.manifest.metrics["step"]
-        nats = next((row["title_nats"] for row in curve if row["step"] == best), float("nan"))  # the untrained one has no row
-        return {**found.figures, "title_nats": nats, "n": len(pairs.targets), "curve": curve}, ranks
+        nats = next((row["title_nats"] for row in curve if row["step"] == best), float("nan"))
+        figures = {**found.figures, "title_nats": nats, "n": len(pairs.targets), "curve": curve}
+        vectors = {"interests": found.interest_vectors, "items": found.item_vectors}
+        return Judged(figures=figures, arrays=arrays, ranks=found.own_kind, **vectors)
 
-    return _once(config, data, out, pairs.targets.tolist(), judged, observe)
+    kind = pairs.kinds[pairs.targets]
+    asked = Asked(
+        catalogue=pairs.catalogue, histories=pairs.histories, targets=pairs.targets, users=pairs.users, cold=kind == COLD, new=kind == NEW
+    )
+    return _once(config, data, out, pairs.targets.tolist(), Study(asked=asked, judged=judged, observe=observe, decode=decode))
 
 
 def _curve(path: Path) -> list[dict[str, float]]:
@@ -91,25 +136,52 @@ def _curve(path: Path) -> list[dict[str, float]]:
     return [rows[step] for step in sorted(rows)]
 
 
-def _once(
-    config: TrainingConfig, data: Path, out: Path, targets: list[Any],
-    judged: Callable[[ServingEncoder], tuple[dict[str, Any], Ranks]], observer: Callable[[int, Run], None] | None = None,
-) -> Mapping[str, Any]:  # fmt: skip
-    figures, made_of = out / f"{config.name}.json", value_digest(version_of(config, read_meta(data)), targets)
+def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], study: Study) -> Mapping[str, Any]:
+    figures, meta = out / f"{config.name}.json", read_meta(data)
+    made_of = value_digest(version_of(config, meta), targets)
     if figures.is_file():
         found: Mapping[str, Any] = json.loads(figures.read_text())
         if found["made_of"] == made_of:
             return found
     work = out / f".{config.name}"  # what an interrupted run left here is gone on from
+
+    def observer(step: int, run: Run) -> None:
+        if study.observe is None and (step or run.learner.model.interest.residual is None):
+            return
+        with _as_served(run, meta, work / "steps" / str(step)) as encoder:
+            if not step:
+                keep_untrained(encoder, study.asked, work)
+            if study.observe is not None:
+                study.observe(step, run, encoder, work)
+
     encoder = _loaded(train(config, data, work / "encoders", progress=False, observer=observer))
-    told, ranks = judged(encoder)
-    np.savez_compressed(out / f"{config.name}.npz", allow_pickle=False, **ranks)
+    judged = study.judged(encoder, work)
+    told, more = decoded(encoder, judged.interests, judged.items, judged.ranks, study.asked) if study.decode else ({}, {})
+    kept = kept_of(encoder, judged.interests, judged.items, study.asked)
+    _leave_arrays(out / f"{config.name}.npz", {**judged.arrays, **kept, **untrained_of(work), **more})
+    facts = {"made_of": made_of, **judged.figures, **told, "training": dict(encoder.manifest.metrics), "log": _log_of(work)}
     draft = figures.with_suffix(".draft")
-    facts = {"made_of": made_of, **told, "training": dict(encoder.manifest.metrics), "log": _log_of(work)}
     draft.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     os.replace(draft, figures)
     shutil.rmtree(work)
     return facts
+
+
+@contextmanager
+def _as_served(run: Run, meta: Meta, folder: Path) -> Iterator[ServingEncoder]:
+    """The encoder that learns as it is now, exported to ``folder`` and loaded from there; the folder is removed afterwards."""
+    made = provenance(run.config.name, run.config, meta, {})
+    export_encoder(folder, run.learner.model, run.start.tokenizer, run.start.item_ids, made)
+    yield _loaded(folder)
+    shutil.rmtree(folder)
+
+
+def _leave_arrays(path: Path, arrays: Arrays) -> None:
+    """Whole or not at all: another process may be reading."""
+    draft = path.with_suffix(".npz.draft")
+    with draft.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    os.replace(draft, path)
 
 
 def _loaded(folder: Path) -> ServingEncoder:
@@ -126,34 +198,3 @@ def _figures(judged: Evaluation) -> dict[str, Any]:
 def _log_of(work: Path) -> list[dict[str, float]]:
     log = max((work / "training").glob("*/log.jsonl"), key=os.path.getmtime)  # another configuration's may have been left there
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-
-
-def _hidden_titles(pairs: Pairs) -> list[str]:
-    rows = np.flatnonzero(pairs.kinds > 0).tolist()
-    return [render_item(pairs.catalogue.titles[row], pairs.catalogue.categories[row]) for row in rows]
-
-
-@torch.inference_mode()
-def title_nats(run: Run, titles: Sequence[str]) -> float:
-    """Nats a token of the language model on titles, by the head that generation trains, or else the one it started from; lower is better.
-
-    Tokens that the head cannot write (it is trimmed to the catalogue's) do not count. NaN where the encoder has no language model, or
-    another model than it reads the texts.
-    """
-    model, head, known = run.learner.model, run.learner.decoders.lm_head, run.learner.tensors.texts
-    if model.backbone.model is None or model.text_encoder is not None:
-        return float("nan")
-    weight = run.start.lm_head.to(run.learner.device) if head is None else head.weight
-    texts = texts_of(run.start.tokenizer, list(titles), run.config.encoder.max_tokens).to(run.learner.device)
-    writable = torch.isin(torch.arange(model.backbone.embeddings.num_embeddings), known.written_tokens())
-    model.eval()
-    total = tokens = 0.0
-    for places in torch.arange(len(titles)).split(_TEXTS_AT_ONCE):
-        read, write, real = texts.written(places)
-        real &= writable[write] | (known.head_rows is None)
-        rows = write if known.head_rows is None else known.head_rows[write]
-        states = model.backbone(model.backbone.embeddings(read))
-        nats = torch.nn.functional.cross_entropy((states[real] @ weight.T).float(), rows[real], reduction="sum")
-        total, tokens = total + nats.item(), tokens + int(real.sum())
-    model.train()
-    return total / max(1, tokens)

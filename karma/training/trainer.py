@@ -53,7 +53,7 @@ def train(
         state: log, checkpoint, decoders and optimiser state go to ``state/<version>/``; by default beside ``out``, in ``training/``.
             A run that was stopped goes on from its checkpoint there.
         progress: show progress bars.
-        observer: called with the step and the run after each validation.
+        observer: called with the step and the run after each validation, the one before the first step (0) included.
 
     Returns: the artefact's folder.
 

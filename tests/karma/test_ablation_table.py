@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.ablation_table import ablation_table
+from jobs.ablation_runs import finished_runs
+from jobs.ablation_table import markdown, tables_of
+
+
+def ablation_table(folder: Path) -> str:
+    return markdown(tables_of(finished_runs(folder)))
 
 
 def leave(folder: Path, arm: str, seed: int, ranks: list[int]) -> None:
@@ -42,6 +47,14 @@ def test_users_of_a_hidden_study_are_resampled_and_not_their_pairs(tmp_path: Pat
         same = {"equal_share": own, "kind": np.zeros(20, np.int64), "user": np.repeat([0, 1], 10), "title_found": np.ones(20)}
         np.savez(tmp_path / f"set-lm-{arm}-0.npz", own_kind=own, **same)
     assert "| text | 1 | 0.500 (+0.500 [+0.000, +1.000]) |" in ablation_table(tmp_path)
+
+
+def test_a_rate_is_shown_at_the_largest_k_that_it_has(tmp_path: Path) -> None:
+    """K of 200 and of 50 say nothing of some twenty cold items."""
+    figures = {"n": 4, "warm_HR@50": 0.25, "warm_HR@200": 0.5, "cold_HR@200": None, "cold_HR@50": None, "cold_HR@10": 0.75}
+    (tmp_path / "set-lm-action-0.json").write_text(json.dumps(figures))
+    np.savez(tmp_path / "set-lm-action-0.npz", own_kind=np.ones(4), equal_share=np.ones(4), kind=np.zeros(4), user=np.arange(4))
+    assert ablation_table(tmp_path).splitlines()[2::2] == ["| arm | seeds | warm_HR@200 | cold_HR@10 |", "| action | 1 | 0.500 | 0.750 |"]
 
 
 def test_a_folder_without_runs_has_no_table(tmp_path: Path) -> None:

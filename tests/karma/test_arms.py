@@ -62,7 +62,8 @@ def test_the_arm_of_images_is_by_mean_squared_error_whatever_the_base_says() -> 
 def test_a_run_leaves_figures_that_its_ranks_give_and_is_not_run_again(planted: Planted, tmp_path: Path) -> None:
     histories = read_histories(planted.data)
     catalogue = read_catalogue(planted.data)
-    held_out = HeldOut(catalogue=catalogue, histories=list(histories.values()), targets=["0-19"] * len(histories))
+    cold = np.zeros(len(histories), bool)
+    held_out = HeldOut(catalogue=catalogue, histories=list(histories.values()), targets=["0-19"] * len(histories), cold=cold)
     config = arm_config(planted.config, "text", "pool+lm", 0, {"steps": 4})
     told = run_arm(config, planted.data, held_out, tmp_path)
     left = np.load(tmp_path / f"{config.name}.npz")

@@ -35,7 +35,10 @@ def test_a_target_is_ranked_among_its_own_kind(planted: Planted, pairs: Pairs) -
         assert found.own_kind[row] == 1 + len(others)
     for kind, name in enumerate(KINDS):
         of_kind = pairs.kinds[pairs.targets] == kind
-        assert found.figures[f"{name}_HR@10"] == np.mean(found.own_kind[of_kind] <= 10)
+        ranked = (pairs.kinds == kind).sum()
+        assert found.figures[f"{name}_HR@10"] == (np.mean(found.own_kind[of_kind] <= 10) if ranked > 10 else None)
+        assert found.figures[f"{name}_equal_HR@10"] == np.mean(found.equal_share[of_kind] <= 10)
+        assert found.figures[f"{name}_equal_HR@50"] is None, "there are 40 items"
     assert np.isnan(found.title_found).sum() + (found.title_found >= 0).sum() == len(pairs.targets)
 
 
@@ -56,8 +59,10 @@ def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: P
     told = ["--data", str(planted.data), "--out", str(tmp_path / "out"), "--config", str(config), "--hidden", "--seeds", "0"]
     assert main([*told, "--paths", "lm", "--arms", "action", "text"]) == 0
     told_figures = json.loads((tmp_path / "out" / "tiny-lm-text-0.json").read_text())
-    assert [row["step"] for row in told_figures["curve"]] == [2, 4]
+    assert [row["step"] for row in told_figures["curve"]] == [0, 2, 4]
     assert all(np.isfinite(row["title_nats"]) for row in told_figures["curve"])
     table = capsys.readouterr().out
     assert "| text | 1 |" in table
-    assert table == (tmp_path / "out" / "table.md").read_text()
+    page = tmp_path / "out" / "index.html"
+    assert table == f"{(tmp_path / 'out' / 'table.md').read_text()}\npage: {page}\n"
+    assert page.is_file()

@@ -34,19 +34,24 @@ def open_page(program: str, page: Path, profile: Path) -> Opened:
 
 
 class Elements(HTMLParser):
-    """What a document holds: ``texts`` and ``classes`` by the id of every element around them, and all ``tags`` with their attributes."""
+    """What a document holds: ``texts`` and ``classes`` by the id of every element around them, all ``tags`` with their attributes, and
+    the cells of each table with an id, ``rows``."""
 
     def __init__(self, document: str) -> None:
         super().__init__()
         self.texts: dict[str, str] = {}
         self.classes: dict[str, set[str]] = {}
         self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: dict[str, list[list[str]]] = {}
         self._open: list[tuple[str, str | None]] = []
         self.feed(document)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         self.tags.append((tag, found))
+        if tag in ("tr", "th", "td") and (table := self._table()):
+            rows = self.rows.setdefault(table, [])
+            rows.append([]) if tag == "tr" else rows[-1].append("")
         for _, around in self._open:
             if around:
                 self.classes.setdefault(around, set()).update((found.get("class") or "").split())
@@ -60,7 +65,12 @@ class Elements(HTMLParser):
         while any(opened == tag for opened, _ in self._open) and self._open.pop()[0] != tag:
             pass
 
+    def _table(self) -> str | None:
+        return next((name for tag, name in reversed(self._open) if tag == "table"), None)
+
     def handle_data(self, data: str) -> None:
+        if (table := self._table()) and any(tag in ("th", "td") for tag, _ in self._open):
+            self.rows[table][-1][-1] += data
         for _, around in self._open:
             if around:
                 self.texts[around] = self.texts.get(around, "") + data

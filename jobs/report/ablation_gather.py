@@ -1,0 +1,156 @@
+"""Finished runs of an ablation -> the facts of its page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jobs.ablation_cells import Table
+from jobs.ablation_runs import EVERY_TARGET, Arms, Finished, Floats, Seeds, widest_rate
+from jobs.ablation_table import difference_of
+from jobs.report.ablation_facts import AblationFacts, Added, Attended, Curve, PathFacts, Told, Written
+from karma.evaluation.knowledge import KINDS
+from karma.evaluation.ranks import CUTOFFS
+
+Runs = Mapping[str, Arms]
+
+POOL, BOTH = "pool", "pool+lm"
+SLICED_AT = 50
+HIDDEN_MEASURES = {
+    "title_found": "title among decoys, from u", "title_nats": "nats a token of hidden titles", "category_items": "categories from e (AP)",
+    "word_items": "title words from e (AP)", "year_items": "year from e (R²)", "category_interests": "next category from u (AP)",
+    "effective_rank_interests": "effective rank of u",
+}  # fmt: skip
+VALIDATED_MEASURES = {
+    "hr@50": "HR@50, validation", "hr@200": "HR@200, validation", "action": "action loss",
+    "effective_rank_interests": "effective rank of u", "mean_cosine_interests": "mean cosine of u",
+    "effective_rank_items": "effective rank of e",
+}  # fmt: skip
+
+
+def ablation_facts(runs: Runs, tables: Sequence[Table]) -> AblationFacts:
+    """The page of ``finished_runs`` and their ``tables_of``."""
+    seeds = sorted({seed for arms in runs.values() for of in arms.values() for seed in of})
+    told_seed = next((seed for seed in seeds if _kept(runs, seed)), None)
+    return AblationFacts(
+        runs=sum(len(of) for arms in runs.values() for of in arms.values()),
+        seeds=tuple(seeds),
+        paths=tuple(_path(table, runs[table.path]) for table in tables),
+        added=tuple(_added(runs)),
+        told=() if told_seed is None else _told(_kept(runs, told_seed)),
+        told_seed=told_seed,
+    )
+
+
+def _path(table: Table, arms: Arms) -> PathFacts:
+    is_hidden = any("curve" in run.figures for seeds in arms.values() for run in seeds.values())
+    source, measures = ("curve", _by_kind(arms) | HIDDEN_MEASURES) if is_hidden else ("log", VALIDATED_MEASURES)
+    curves = {shown: _curves(arms, source, name) for name, shown in measures.items()}
+    first = next(iter(arms))
+    return PathFacts(
+        table=table,
+        curves={shown: of for shown, of in curves.items() if of},
+        is_hidden=is_hidden,
+        spectra={arm: shares for arm, seeds in arms.items() if (shares := _mean(seeds, "singular")) is not None},
+        attention=tuple(shown for arm, seeds in arms.items() if (shown := _attended(arm, seeds))),
+        before=_attended(first, arms[first], "_untrained"),
+    )
+
+
+def _by_kind(arms: Arms) -> dict[str, str]:
+    """The hit rates of warm, cold and new items in the curves, each among its own kind."""
+    rows = [row for seeds in arms.values() for run in seeds.values() for row in run.figures.get("curve", ())]
+    names = {kind: widest_rate(f"{kind}_", lambda name: any(row.get(name) is not None for row in rows)) for kind in KINDS}
+    return {name: f"{name.removeprefix(f'{kind}_')}, {kind} items" for kind, name in names.items() if name}
+
+
+def _mean(seeds: Seeds, name: str) -> Floats | None:
+    """The mean over the seeds that kept an array of that name; None where none did, or where they differ in shape."""
+    kept = [run.arrays[name].astype(float) for run in seeds.values() if name in run.arrays]
+    if len({of.shape for of in kept}) != 1:
+        return None
+    mean: Floats = np.mean(kept, axis=0)
+    return mean
+
+
+def _attended(arm: str, seeds: Seeds, when: str = "") -> Attended | None:
+    shown, score, untrained = (_mean(seeds, name) for name in (f"attention{when}", f"sinks{when}", "sinks_untrained"))
+    if shown is None or score is None:
+        return None
+    return Attended(arm=arm, mean_map=shown, score=float(score), untrained=None if untrained is None else float(untrained))
+
+
+def _curves(arms: Arms, source: str, measure: str) -> tuple[Curve, ...]:
+    found = (_curve(arm, [run.figures.get(source, ()) for run in seeds.values()], measure) for arm, seeds in arms.items())
+    return tuple(curve for curve in found if curve.steps)
+
+
+def _curve(arm: str, runs: Sequence[Sequence[Mapping[str, Any]]], measure: str) -> Curve:
+    by_step: dict[int, list[float]] = {}
+    for row in (row for rows in runs for row in rows):
+        if (value := row.get(measure)) is not None and np.isfinite(value):
+            by_step.setdefault(int(row["step"]), []).append(float(value))
+    steps = sorted(by_step)
+    mean, low, high = (np.array([of(by_step[step]) for step in steps]) for of in (np.mean, np.min, np.max))
+    return Curve(arm=arm, steps=tuple(steps), mean=mean, low=low, high=high)
+
+
+def _added(runs: Runs) -> list[Added]:
+    """Every arm that both ways were run for: all targets at each K, slices at SLICED_AT."""
+    arms = [arm for arm in runs.get(BOTH, {}) if arm in runs.get(POOL, {})]
+    found = [_added_on(name, k, arm, runs) for arm in arms for name, k in _asked(runs[BOTH][arm], runs[POOL][arm])]
+    return [row for row in found if row is not None]
+
+
+def _asked(ours: Seeds, theirs: Seeds) -> list[tuple[str, int]]:
+    """Slices that every run kept, with the K at which they are compared: those below the corpus."""
+    runs = [*ours.values(), *theirs.values()]
+    cuts = [k for k in CUTOFFS if any(name.endswith(f"HR@{k}") and runs[0].figure(name) is not None for name in runs[0].figures)]
+    sliced = [name for name in runs[0].slices if name != EVERY_TARGET and all(name in run.slices for run in runs)]
+    at = min(cuts, key=lambda k: abs(k - SLICED_AT), default=SLICED_AT)
+    return [(EVERY_TARGET, k) for k in cuts] + [(name, at) for name in sliced]
+
+
+def _added_on(name: str, k: int, arm: str, runs: Runs) -> Added | None:
+    by_path = {path: {seed: _hits(run, name, k) for seed, run in arms[arm].items()} for path, arms in runs.items() if arm in arms}
+    difference = difference_of(by_path[BOTH], by_path[POOL])
+    if difference is None:
+        return None
+    n = int(next(iter(runs[BOTH][arm].values())).slices[name].sum())
+    rates = {path: float(np.mean([hits.mean() for hits in seeds.values()])) for path, seeds in by_path.items() if _any(seeds)}
+    return Added(arm=arm, slice=name, n=n, measure=f"HR@{k}", rates=rates, difference=difference)
+
+
+def _hits(run: Finished, name: str, k: int) -> Floats:
+    """One figure a user of the slice; none where the run did not keep it."""
+    return run.mean_by_user(run.ranks <= k, run.slices.get(name, np.zeros(len(run.ranks), bool)))
+
+
+def _any(seeds: Mapping[int, Floats]) -> bool:
+    return all(len(hits) for hits in seeds.values())
+
+
+def _kept(runs: Runs, seed: int) -> dict[tuple[str, str], Sequence[Mapping[str, Any]]]:
+    """The rows of decoded users by path and arm, of the runs of that seed that have some."""
+    return {
+        (path, arm): rows
+        for path, arms in runs.items()
+        for arm, seeds in arms.items()
+        if seed in seeds and (rows := seeds[seed].figures.get("decoded"))
+    }
+
+
+def _told(kept: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]) -> tuple[Told, ...]:
+    """A row a user of the first run, with what the other runs tell of the same user."""
+    of_user = {key: {row["row"]: row for row in rows} for key, rows in kept.items()}
+    return tuple(
+        Told(
+            history=tuple(shown["history"]),
+            took=shown["took"],
+            written=tuple(
+                Written(path=path, arm=arm, rank=rows[shown["row"]]["rank"], text=rows[shown["row"]]["written"])
+                for (path, arm), rows in of_user.items() if shown["row"] in rows
+            ),
+        )
+        for shown in next(iter(kept.values()))
+    )  # fmt: skip
