@@ -78,6 +78,18 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     return {"protocol": "leave_last_out", **told, "max_seconds": None, "guard": judged_not_stopped}
 
 
+def configurations(args: AblateArgs, base: TrainingConfig) -> list[TrainingConfig]:
+    """One a seed, path and arm. Raises UsageError, before anything is trained, where a path cannot train an arm."""
+    asked = []
+    for seed, path, arm in product(args.seeds, args.paths, args.arms):
+        try:
+            asked.append(arm_config(base, arm, path, seed, changes(args, base)))
+        except ValueError as error:
+            hint = "name the --arms: a pool alone has no language model that writes"
+            raise UsageError("NO_SUCH_ARM", f"arm {arm} cannot be trained on path {path}: {error}", column="--arms", hint=hint) from None
+    return asked
+
+
 def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
     """Training data folder and base configuration. Raises UsageError."""
     if args.set is None and (args.data is None or args.config is None):
@@ -116,11 +128,11 @@ def runner(args: AblateArgs, data: Path, base: TrainingConfig) -> Callable[[Trai
 def body(args: AblateArgs) -> int:
     """Run what is not finished yet; table and page of all that is are written anew after each run. Raises UsageError."""
     data, base = sources(args)
+    asked = configurations(args, base)
     args.out.mkdir(parents=True, exist_ok=True)
     run = runner(args, data, base)
     written, (table, page) = finished(args.out), write_results(args.out)
-    for seed, path, arm in product(args.seeds, args.paths, args.arms):
-        config = arm_config(base, arm, path, seed, changes(args, base))
+    for config in asked:
         found = run(config)
         log.info("%s: %s", config.name, {name: round(value, 4) for name, value in found.items() if "HR@" in name and value is not None})
         if (there := finished(args.out)) != written:

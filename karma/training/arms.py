@@ -40,14 +40,20 @@ PATHS: Mapping[InterestPath, Mapping[str, bool]] = {
 shows; the same with the collaborative part, a shortcut past the text."""
 
 
+ALL_OF_A_PATH: frozenset[Arm] = frozenset({"text", "images", "images_diffusion"})
+"""Arms of all objectives that a path has: without a language model they go without generation. Of the others generation is the point."""
+
+
 def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, changes: Mapping[str, Any]) -> TrainingConfig:
     """``base`` as ``arm`` and ``path`` change it. ``changes`` are top-level fields and win.
 
     Raises:
-        ValueError: the path has no language model, which the arm's generation would train.
+        ValueError: the path has no language model, which the arm's generation would train (but see ``ALL_OF_A_PATH``).
     """
     told = base.model_dump()
     told["objectives"].update(OBJECTIVES[arm])
+    if arm in ALL_OF_A_PATH and not PATHS[path]["use_lm"]:
+        told["objectives"]["generation"] = 0.0
     own_items = base.encoder.use_own_items and PATHS[path]["use_pool"]
     told["encoder"].update({"use_visual": bool(OBJECTIVES[arm]["visual"]), "use_own_items": own_items, **PATHS[path]})
     return TrainingConfig.model_validate({**told, "name": f"{base.name}-{path}-{arm}-{seed}", "seed": seed, **changes})

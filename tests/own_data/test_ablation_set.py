@@ -46,6 +46,15 @@ def test_the_set_is_ablated_and_what_is_finished_is_not_run_again(root: Path, tm
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")} == left
 
 
+def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = ["--set", str(root), "--out", str(tmp_path / "out"), "--arms", "action", "generation", "--paths", "pool"]
+    assert main(told) == names.EXIT_USAGE
+    assert "[NO_SUCH_ARM]" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_root_without_targets_or_an_encoder_is_refused_with_what_to_do(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
