@@ -1,8 +1,8 @@
 """ablate: arms, paths and seeds of one configuration, trained and judged on the same targets one after the other, with table and page.
 
-``--set`` is a finished root: the OUT of ``make own-data`` with TARGETS, or a demo. With ``--hidden`` a tenth of its items is cold and a
-tenth new, and each run leaves a curve of what its encoder knows. A GPU is used where there is one. What is finished is skipped and what was
-stopped goes on; several processes may share the work by their ``--seeds``.
+``--set`` is a finished root: the OUT of ``make own-data`` with TARGETS, or a demo in which evaluate-encoder has run. With ``--hidden`` a
+tenth of its items is cold and a tenth new, and each run leaves a curve of what its encoder knows. A GPU is used where there is one. What is
+finished is skipped and what was stopped goes on; several processes may share the work by their ``--seeds``.
 """
 
 import logging
@@ -18,14 +18,16 @@ import pyarrow.parquet as pq
 import tyro
 
 from jobs.ablation_runs import finished_runs
-from jobs.ablation_set import TARGETS, config_of, data_of
+from jobs.ablation_set import TARGETS, claim, config_of, data_of
 from jobs.ablation_table import markdown, tables_of
 from jobs.errors import JobError, UsageError
 from jobs.held_out_figures import read_catalogue, read_histories
 from jobs.report.write_ablation import write_ablation_page
 from karma.config import PretrainedModelError, TrainingConfig
-from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config
+from karma.training.arms import ARMS_IN_ORDER, PATHS, PATHS_IN_ORDER, Arm, InterestPath, arm_config
+from karma.training.data import TrainingDataError
 from karma.training.hidden import hide
+from karma.training.run import DivergedError
 from karma.training.study import HeldOut, run_arm, run_hidden
 from schemas import names
 
@@ -54,8 +56,14 @@ class AblateArgs:
     config: Path | None = None
     """Training configuration; default: that of the encoder which --set trained on the same data."""
     arms: tuple[Arm, ...] = ARMS_IN_ORDER
+    """Objectives beside retrieval: none (action); writing the next item's text after the history (generation), from u (reconstruction),
+    both (pair); writing an item's text from its vector (items); all of these (text); images too, by their mean squared error (images) or
+    by diffusion. Weights are those of karma/training/arms.py, whatever the configuration says. Differences are to the first arm."""
     paths: tuple[InterestPath, ...] = PATHS_IN_ORDER[:1]
+    """Ways to the vectors: recency pool and language model; the pool alone (text and images then go without generation); the language
+    model's state alone over items of content alone; the same with the collaborative part of the items."""
     seeds: tuple[int, ...] = (0, 1, 2)
+    """A run each."""
     backbone: str | None = None
     """Folder or hub id of a pretrained causal LM; default: the configuration's."""
     rate_backbone: float | None = None
@@ -73,7 +81,8 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     own = {name: getattr(args, name) for name in ("steps", "rate_backbone", "validate_every", "patience")}
     told: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     if args.backbone is not None:
-        told["backbone"] = {**base.backbone.model_dump(), "source": args.backbone, "warm_up_steps": None}
+        of_another = {"revision": None, "keep_layers": None, "warm_up_steps": None}  # what was said of the configuration's own model
+        told["backbone"] = {**base.backbone.model_dump(), **of_another, "source": args.backbone}
     judged_not_stopped = {**base.guard.model_dump(), "on": False}  # an arm that collapses is a finding here
     return {"protocol": "leave_last_out", **told, "max_seconds": None, "guard": judged_not_stopped}
 
@@ -85,7 +94,7 @@ def configurations(args: AblateArgs, base: TrainingConfig) -> list[TrainingConfi
         try:
             asked.append(arm_config(base, arm, path, seed, changes(args, base)))
         except ValueError as error:
-            hint = "name the --arms: a pool alone has no language model that writes"
+            hint = None if PATHS[path]["use_lm"] else "name the --arms: a pool alone has no language model that writes"
             raise UsageError("NO_SUCH_ARM", f"arm {arm} cannot be trained on path {path}: {error}", column="--arms", hint=hint) from None
     return asked
 
@@ -129,16 +138,22 @@ def body(args: AblateArgs) -> int:
     """Run what is not finished yet; table and page of all that is are written anew after each run. Raises UsageError."""
     data, base = sources(args)
     asked = configurations(args, base)
-    args.out.mkdir(parents=True, exist_ok=True)
+    claim(args.out, base.name, data, None if args.hidden else args.targets or data / TARGETS)
     run = runner(args, data, base)
     written, (table, page) = finished(args.out), write_results(args.out)
+    failed = False
     for config in asked:
-        found = run(config)
+        try:
+            found = run(config)
+        except DivergedError as error:  # a finding about this arm; the others go on
+            failed = True
+            log.error("%s: %s", config.name, error)
+            continue
         log.info("%s: %s", config.name, {name: round(value, 4) for name, value in found.items() if "HR@" in name and value is not None})
         if (there := finished(args.out)) != written:
             written, (table, page) = there, write_results(args.out)
     sys.stdout.write(f"{table}\npage: {page}\n")
-    return names.EXIT_DONE
+    return names.EXIT_FAILED if failed else names.EXIT_DONE
 
 
 def finished(out: Path) -> dict[str, int]:
@@ -161,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = tyro.cli(AblateArgs, args=argv, prog="karma ablate", description=__doc__)
     try:
         return body(args)
-    except (JobError, PretrainedModelError) as error:
+    except (JobError, PretrainedModelError, TrainingDataError) as error:
         log.error("%s", error)
         return error.exit_code if isinstance(error, JobError) else names.EXIT_FAILED
 

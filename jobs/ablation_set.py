@@ -1,5 +1,6 @@
 """What an ablation is run on: the training data of a finished root with targets beside them, and the configuration trained there."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,10 @@ import pyarrow.parquet as pq
 
 from jobs.errors import UsageError
 from karma.config import TrainingConfig
-from karma.manifest import MANIFEST, read_manifest
+from karma.manifest import MANIFEST, file_digest, read_manifest
 from karma.training.data import read_meta
 
-TARGETS = "targets.parquet"
+TARGETS, ASKED = "targets.parquet", "asked.json"
 
 
 def leave_targets(data: Path, targets: Mapping[str, str]) -> None:
@@ -45,3 +46,26 @@ def config_of(root: Path, data: Path) -> TrainingConfig:
             hint="name one: conf/encoder/ has some",
         )  # fmt: skip
     return TrainingConfig.model_validate(found[-1].config["training"])
+
+
+def claim(out: Path, configuration: str, data: Path, targets: Path | None) -> None:
+    """Make ``out``, for runs of one configuration (its name) on one folder of data and one file of targets (None: hidden items).
+
+    Raises:
+        UsageError: runs that were asked something else lie there; they could not be paired.
+    """
+    asked = {
+        "configuration": configuration, "data": read_meta(data).fingerprint,
+        "targets": "hidden items" if targets is None else file_digest(targets),
+    }  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / ASKED
+    if not file.is_file():
+        draft = out / f".{ASKED}.{os.getpid()}"
+        draft.write_text(json.dumps(asked), encoding="utf-8")
+        os.replace(draft, file)
+    elif (found := json.loads(file.read_text(encoding="utf-8"))) != asked:
+        raise UsageError(
+            "OTHER_SET", "the runs in this folder are of another configuration, other data or other targets", column="--out",
+            expected=asked, got=found, hint="name another folder",
+        )  # fmt: skip

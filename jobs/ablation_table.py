@@ -31,7 +31,15 @@ def markdown(tables: Sequence[Table]) -> str:
 
 def _markdown(table: Table) -> str:
     head = ["arm", "seeds", *table.columns]
-    lines = [f"path {table.path}, n = {table.n}", "", _line(head), _line(["---"] * len(head))]
+    brackets = (
+        f"in brackets, over users, the paired difference to {table.rows[0].arm} with its 95 % interval" if len(table.rows) > 1 else ""
+    )
+    lines = [
+        f"path {table.path}, n = {table.n}, means over targets and seeds; {brackets}".rstrip("; "),
+        "",
+        _line(head),
+        _line(["---"] * len(head)),
+    ]
     lines += [_line([row.arm, str(row.seeds), *(cell.text for cell in row.cells)]) for row in table.rows]
     return "\n".join([*lines, ""])
 

@@ -17,7 +17,7 @@ Runs = Mapping[str, Arms]
 POOL, BOTH = "pool", "pool+lm"
 SLICED_AT = 50
 HIDDEN_MEASURES = {
-    "title_found": "title among decoys, from u", "title_nats": "nats a token of hidden titles", "category_items": "categories from e (AP)",
+    "title_found": "title among decoys, from u", "title_nats": "nats a token of new titles", "category_items": "categories from e (AP)",
     "word_items": "title words from e (AP)", "year_items": "year from e (R²)", "category_interests": "next category from u (AP)",
     "effective_rank_interests": "effective rank of u",
 }  # fmt: skip

@@ -15,14 +15,15 @@ from karma.evaluation.probes import MIN_POSITIVES, average_precision
 from karma.evaluation.ranks import CUTOFFS, hit_rate, rank_of_target
 from karma.evaluation.ridge import Ridge
 from karma.evaluation.spectrum import spectrum
-from karma.evaluation.title_decoys import title_found, title_lsa
+from karma.evaluation.title_decoys import DECOYS, title_found, title_lsa
 from karma.evaluation.title_labels import Labels, labels_of
 from karma.evaluation.uniformity import uniformity
 from karma.serving import ServingEncoder
 
 Longs = npt.NDArray[np.int64]
 KINDS = ("warm", "cold", "new")
-SHARED_TOP, DECOYS = 200, 100
+WARM, COLD, NEW = range(len(KINDS))
+SHARED_TOP = 200
 UNIFORMITY_OF = 2000
 SEED = 0
 _PAIRS_AT_ONCE = 256

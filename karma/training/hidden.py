@@ -1,10 +1,13 @@
 """Items hidden from training, to see afterwards what an encoder makes of items that nobody took.
 
 *Cold* items keep their place in the catalogue, so that training reads their text and takes them for negatives; *new* ones are left out of
-it altogether, as if they had come the day after. No event with either is left. What is held out is the end of every user's history.
+it altogether, as if they had come the day after. No event with either is left. What is held out is the end of every user's history: a
+cut a user, not one in time, so what others did later is trained on. Impressions are left out.
 """
 
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +20,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from karma.evaluation.evaluate import Catalogue, History
-from karma.evaluation.knowledge import Pairs
+from karma.evaluation.knowledge import COLD, NEW, WARM, Pairs
 from karma.manifest import value_digest
+from karma.training.data import read_meta
 
-WARM, COLD, NEW = 0, 1, 2
 COLD_SHARE, NEW_SHARE, TAIL = 0.1, 0.1, 0.2
 PAIRS_A_KIND = 4
 SEED = 0
+VERSION = 2
+"""Raised with any change of what is hidden."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +58,8 @@ class Hidden:
 
 
 def hide(data: Path, catalogue: Catalogue, out: Path, *, repeats: bool) -> Hidden:
-    """Hide COLD_SHARE and NEW_SHARE of the items, the same ones for the same catalogue, and the last TAIL of every user's events.
+    """Hide COLD_SHARE and NEW_SHARE of the items, the same ones for the same catalogue, and the last TAIL of every user's events,
+    and with its first one all others of the same instant.
 
     Args:
         data: training data folder;  out: where the folder without them is written.
@@ -65,7 +71,7 @@ def hide(data: Path, catalogue: Catalogue, out: Path, *, repeats: bool) -> Hidde
     random = np.random.default_rng(SEED)
     kept, pairs = [], []
     for number, row in enumerate(table.to_pylist()):
-        cut = len(row["item_ids"]) - round(TAIL * len(row["item_ids"]))
+        cut = _cut(row["event_times"])
         seen = [place for place in range(cut) if of_item.get(row["item_ids"][place], WARM) == WARM]
         kept.append({name: [row[name][place] for place in seen] if isinstance(row[name], list) else row[name] for name in row})
         pairs += [(number, row, place) for place in _targets(row, cut, of_item, random, repeats=repeats)]
@@ -76,6 +82,14 @@ def hide(data: Path, catalogue: Catalogue, out: Path, *, repeats: bool) -> Hidde
         targets=[row["item_ids"][place] for _, row, place in pairs],
         users=np.array([number for number, _, _ in pairs], np.int64),
     )  # fmt: skip
+
+
+def _cut(times: Sequence[object]) -> int:
+    """Place of the first event of the tail, which begins with a new instant."""
+    cut = len(times) - round(TAIL * len(times))
+    while 0 < cut < len(times) and times[cut - 1] == times[cut]:
+        cut -= 1
+    return cut
 
 
 def _kinds(items: int) -> npt.NDArray[np.int64]:
@@ -108,11 +122,19 @@ def _before(row: dict, place: int) -> History:
 
 
 def _write(data: Path, out: Path, histories: pa.Table, catalogue: Catalogue, kinds: npt.NDArray[np.int64]) -> None:
-    (out / "histories").mkdir(parents=True, exist_ok=True)
+    meta = json.loads((data / "meta.json").read_text(encoding="utf-8"))
+    meta["fingerprint"] = value_digest(meta["fingerprint"], "hidden", COLD_SHARE, NEW_SHARE, TAIL, SEED, VERSION)
+    if (out / "meta.json").is_file() and read_meta(out).fingerprint == meta["fingerprint"]:
+        return
+    draft = out.with_name(f"{out.name}.{os.getpid()}")
+    (draft / "histories").mkdir(parents=True)
     known = pa.array([item for item, kind in zip(catalogue.item_ids, kinds, strict=True) if kind != NEW])
     items = pq.read_table(data / "catalogue.parquet")
-    pq.write_table(items.filter(pc.is_in(items["item_id"], value_set=known)), out / "catalogue.parquet")
-    pq.write_table(histories, out / "histories" / "part-0.parquet")
-    meta = json.loads((data / "meta.json").read_text(encoding="utf-8"))
-    meta["fingerprint"] = value_digest(meta["fingerprint"], "hidden", COLD_SHARE, NEW_SHARE, TAIL, SEED)
-    (out / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    pq.write_table(items.filter(pc.is_in(items["item_id"], value_set=known)), draft / "catalogue.parquet")
+    pq.write_table(histories, draft / "histories" / "part-0.parquet")
+    (draft / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    try:
+        draft.rename(out)
+    except OSError:  # another process was faster, with the same files
+        shutil.rmtree(draft)

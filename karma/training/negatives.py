@@ -7,8 +7,8 @@ from karma.training.examples import NO_TARGET
 
 
 def surviving_negatives(batch: Batch) -> float:
-    """Mean number of candidates a row, of the rows with a target, that are neither masked nor one of its targets, and of its exposed
-    items; 0 rows give 0."""
+    """Mean number of candidates a row, of the rows with a target, that are neither masked nor one of its targets; 0 rows
+    give 0. Exposed items are none of the candidates."""
     targets = batch.targets.ravel()
     rows = np.flatnonzero(targets != NO_TARGET)
     if not len(rows):
@@ -20,5 +20,4 @@ def surviving_negatives(batch: Batch) -> float:
         no_negative[np.arange(len(rows)), np.searchsorted(batch.candidates, targets[rows])] = True
     if batch.masked is not None:
         no_negative |= batch.masked[rows]
-    exposed = 0 if batch.exposed is None else (batch.exposed.reshape(targets.size, -1)[rows] >= 0).sum(axis=1)
-    return float(((~no_negative).sum(axis=1) + exposed).mean())
+    return float((~no_negative).sum(axis=1).mean())

@@ -1,6 +1,6 @@
 """The checkpoint of an unfinished run: the run that goes on from it takes the same steps as one that never stopped.
 
-Every random choice of a step follows from seed, step and micro-batch (``Run.step``), and so does the learning rate; weights, the
+Every random choice of a step follows from seed, step and micro-batch (``Stepper``), and so does the learning rate; weights, the
 optimiser's moments and the step are therefore all that a run has to keep. One file holds them, tensors and figures, so it cannot
 be half of one validation and half of another.
 """

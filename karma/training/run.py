@@ -90,17 +90,20 @@ class Run:
             if not self.group.is_first:
                 return {}
             self.learner.restore(best.weights)
-            self._keep_anchors()
+            self.keep_anchors()
         for part in self.learner.parts:
             part.to("cpu")
         return self._metrics(best)
 
     @torch.no_grad()
-    def _keep_anchors(self) -> None:
-        learner = self.learner
-        if learner.model.interest.own is not None:
-            learner.model.eval()
-            learner.model.interest.own.keep(item_vectors(learner.model, learner.tensors, torch.arange(len(learner.tensors.rows))))
+    def keep_anchors(self) -> None:
+        """Leave the item vectors as they are now with the own-items path, which needs them when it is served."""
+        model, tensors = self.learner.model, self.learner.tensors
+        if model.interest.own is not None:
+            was_training = model.training
+            model.eval()
+            model.interest.own.keep(item_vectors(model, tensors, torch.arange(len(tensors.rows))))
+            model.train(was_training)
 
     def _best(self, state: StateFolder | None, *, progress: bool) -> Best:
         config, told = self.config, self._begun(state)

@@ -64,7 +64,8 @@ class Start:
 
 
 def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress: bool) -> Start:
-    """Make the encoder that training starts from. Only events in ``split.trained`` are read."""
+    """Make the encoder that training starts from. Of the events only those in ``split.trained`` are read; of
+    the texts, all items' and all queries'."""
     encoder, catalogue = config.encoder, data.catalogue
     tokenizer, language_model = _language_model(config, catalogue.texts)
     texts = texts_of(tokenizer, catalogue.texts, encoder.max_tokens)

@@ -15,19 +15,21 @@ import numpy.typing as npt
 from karma.artefact import artefact_digest, export_encoder, load_encoder
 from karma.config import TrainingConfig
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, Vectors, evaluate_targets
-from karma.evaluation.knowledge import Pairs, judge
+from karma.evaluation.knowledge import COLD, NEW, Pairs, judge
 from karma.manifest import value_digest
 from karma.precision import training_device
 from karma.serving import ServingEncoder
 from karma.text import render_item
 from karma.training.data import Meta, read_meta
-from karma.training.hidden import COLD, NEW
 from karma.training.kept import Arrays, Asked, decoded, keep_untrained, kept_of, untrained_of
 from karma.training.run import Run
 from karma.training.title_nats import title_nats
 from karma.training.trainer import provenance, train, version_of
 
 CURVE = "curve.jsonl"
+
+JUDGE_VERSION = 2
+"""Raised with any change of what a finished run holds or of how it is measured: older runs are then done again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +104,10 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
 
     Writes and skips as ``run_arm`` does; the ranks are those of the checkpoint that validation chose.
     """
-    hidden = [render_item(pairs.catalogue.titles[row], pairs.catalogue.categories[row]) for row in np.flatnonzero(pairs.kinds > 0).tolist()]
+    new = [render_item(pairs.catalogue.titles[row], pairs.catalogue.categories[row]) for row in np.flatnonzero(pairs.kinds == NEW).tolist()]
 
     def observe(step: int, run: Run, encoder: ServingEncoder, work: Path) -> None:
-        row = {"step": step, **judge(encoder, pairs).figures, "title_nats": title_nats(run, hidden)}
+        row = {"step": step, **judge(encoder, pairs).figures, "title_nats": title_nats(run, new)}
         with (work / CURVE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -138,12 +140,16 @@ def _curve(path: Path) -> list[dict[str, float]]:
 
 def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], study: Study) -> Mapping[str, Any]:
     figures, meta = out / f"{config.name}.json", read_meta(data)
-    made_of = value_digest(version_of(config, meta), targets)
+    version = version_of(config, meta)
+    made_of = value_digest(JUDGE_VERSION, version, targets)
     if figures.is_file():
         found: Mapping[str, Any] = json.loads(figures.read_text())
         if found["made_of"] == made_of:
             return found
-    work = out / f".{config.name}"  # what an interrupted run left here is gone on from
+    work = out / f".{version}"  # what an interrupted run left here is gone on from
+    for other in out.glob(f".{config.name}-*"):
+        if other != work:
+            shutil.rmtree(other)
 
     def observer(step: int, run: Run) -> None:
         if study.observe is None and (step or run.learner.model.interest.residual is None):
@@ -170,6 +176,7 @@ def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], stu
 @contextmanager
 def _as_served(run: Run, meta: Meta, folder: Path) -> Iterator[ServingEncoder]:
     """The encoder that learns as it is now, exported to ``folder`` and loaded from there; the folder is removed afterwards."""
+    run.keep_anchors()
     made = provenance(run.config.name, run.config, meta, {})
     export_encoder(folder, run.learner.model, run.start.tokenizer, run.start.item_ids, made)
     yield _loaded(folder)
@@ -196,5 +203,5 @@ def _figures(judged: Evaluation) -> dict[str, Any]:
 
 
 def _log_of(work: Path) -> list[dict[str, float]]:
-    log = max((work / "training").glob("*/log.jsonl"), key=os.path.getmtime)  # another configuration's may have been left there
+    (log,) = (work / "training").glob("*/log.jsonl")
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""How well the language model still writes titles that it was never shown."""
+"""How well the language model writes titles that its training did not hold."""
 
 from collections.abc import Sequence
 

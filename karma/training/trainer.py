@@ -72,8 +72,9 @@ def train(
         log.info("%s exists: nothing to train", folder)
         return folder
     read = read_training_data(data, config.encoder.event_types, exposures=config.softmax.exposed > 0)
-    if config.softmax.exposed and (read.exposures is None or len(read.catalogue) <= config.softmax.full_up_to):
-        reason = "the training data hold no impressions" if read.exposures is None else "a full softmax has every item as a negative"
+    nothing_shown = read.exposures is None or not len(read.exposures.items)
+    if config.softmax.exposed and (nothing_shown or len(read.catalogue) <= config.softmax.full_up_to):
+        reason = "the training data hold no impressions" if nothing_shown else "a full softmax has every item as a negative"
         log.warning("softmax.exposed = %d changes nothing: %s", config.softmax.exposed, reason)
     left = StateFolder((state or Path(out).parent / "training") / version)
     with torch_threads(config.threads):

@@ -1,6 +1,7 @@
 """Items shown without a click: which of them are negatives of which row, and that they are no one else's."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -151,9 +152,7 @@ def test_a_batch_counts_an_exposed_candidate_once(repeats: bool, planted: Plante
         if target == NO_TARGET:
             assert not items
         else:
-            counts.append(
-                sum(1 for item, masked in zip(batch.candidates, hidden, strict=True) if item != target and not masked) + len(items)
-            )
+            counts.append(sum(1 for item, masked in zip(batch.candidates, hidden, strict=True) if item != target and not masked))
     assert overlaps > 10
     assert surviving_negatives(batch) == pytest.approx(np.mean(counts))
 
@@ -233,10 +232,15 @@ def test_an_impression_from_after_the_cut_is_refused(tmp_path: Path) -> None:
         read_training_data(folder, ("click",), exposures=True)
 
 
-def test_a_folder_without_impressions_trains_as_before(planted: Planted, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("rows", [None, []], ids=["no folder", "an empty file"])
+def test_a_folder_without_impressions_trains_as_before(
+    rows: list | None, planted: Planted, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = write_world(tmp_path / "data")
-    (folder / "impressions" / "part-0.parquet").unlink()
-    (folder / "impressions").rmdir()
+    if rows is None:
+        shutil.rmtree(folder / "impressions")
+    else:
+        impressions_in(folder, rows)
     config = tiny_config(softmax={**SAMPLED, "exposed": 3}, steps=2, validate_every=2)
     train(config, folder, tmp_path / "encoders", progress=False)
     assert "softmax.exposed = 3 changes nothing: the training data hold no impressions" in caplog.messages

@@ -1,8 +1,10 @@
 """Hidden items leave no trace in what is trained on, and pairs see exactly what came before them."""
 
 import json
+import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -45,6 +47,23 @@ def test_training_loses_the_end_of_every_history(planted: Planted, hidden: Hidde
         whole = before[user].item_ids
         head = whole[: len(whole) - round(0.2 * len(whole))]
         assert history.item_ids == [item for item in head if item not in secret]
+
+
+def test_the_end_begins_with_a_new_instant(planted: Planted, catalogue: Catalogue, tmp_path: Path) -> None:
+    """Every three events of a user share their time: a fifth of 12 events would begin inside such a triple."""
+    tied = shutil.copytree(planted.data, tmp_path / "tied")
+    file = tied / "histories" / "part-0.parquet"
+    rows = pq.read_table(file)
+    times = [[of[place // 3 * 3] for place in range(len(of))] for of in rows["event_times"].to_pylist()]
+    column = rows.schema.get_field_index("event_times")
+    pq.write_table(rows.set_column(column, rows.schema.field(column), pa.array(times, rows.schema.field(column).type)), file)
+    told = hide(tied, catalogue, tmp_path / "out", repeats=False)
+    whole, after = read_histories(tied), read_histories(told.data)
+    assert {len(history.item_ids) for history in whole.values()} == {12}
+    assert max(len(history.item_ids) for history in after.values()) == 9
+    secret = of_kind(told, COLD) | of_kind(told, NEW)
+    for user, history in after.items():
+        assert history.item_ids == [item for item in whole[user].item_ids[:9] if item not in secret]
 
 
 def test_a_pair_s_history_is_all_that_was_earlier_and_its_target_is_of_the_end(planted: Planted, hidden: Hidden) -> None:

@@ -9,7 +9,8 @@ import pytest
 from jobs.ablate import main
 from jobs.held_out_figures import read_catalogue
 from karma.evaluation.evaluate import encode_catalogue, encode_users
-from karma.evaluation.knowledge import KINDS, Pairs, judge
+from karma.evaluation.knowledge import KINDS, Pairs, first_half, judge
+from karma.evaluation.title_decoys import title_found
 from karma.evaluation.title_labels import labels_of
 from karma.training.hidden import hide
 from tests.karma.conftest import Planted
@@ -39,7 +40,11 @@ def test_a_target_is_ranked_among_its_own_kind(planted: Planted, pairs: Pairs) -
         assert found.figures[f"{name}_HR@10"] == (np.mean(found.own_kind[of_kind] <= 10) if ranked > 10 else None)
         assert found.figures[f"{name}_equal_HR@10"] == np.mean(found.equal_share[of_kind] <= 10)
         assert found.figures[f"{name}_equal_HR@50"] is None, "there are 40 items"
-    assert np.isnan(found.title_found).sum() + (found.title_found >= 0).sum() == len(pairs.targets)
+    fitted = first_half(pairs.users)
+    assert np.isnan(found.title_found).tolist() == fitted.tolist()
+    told = title_found(users[fitted], pairs.targets[fitted], users[~fitted], pairs.targets[~fitted], pairs.titles, seed=0, decoys=20)
+    assert found.title_found[~fitted].tolist() == told.tolist()
+    assert 0 < fitted.sum() < len(fitted)
 
 
 def test_labels_are_what_titles_and_categories_say(planted: Planted) -> None:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.ablate import main
@@ -53,6 +55,18 @@ def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
     assert main(told) == names.EXIT_USAGE
     assert "[NO_SUCH_ARM]" in caplog.text
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_runs_on_other_targets_is_refused(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told = ["--set", str(root), "--out", str(tmp_path / "out"), "--arms", "action", "--paths", "pool", "--seeds", "0"]
+    assert main(told) == names.EXIT_DONE
+    left = sorted((tmp_path / "out").iterdir())
+    other = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"user_id": ["u00"], "item_id": ["0-1"]}), other)
+    assert main([*told, "--targets", str(other)]) == names.EXIT_USAGE
+    assert "[OTHER_SET]" in caplog.text
+    assert main([*told, "--hidden"]) == names.EXIT_USAGE
+    assert sorted((tmp_path / "out").iterdir()) == left
 
 
 def test_a_root_without_targets_or_an_encoder_is_refused_with_what_to_do(
