@@ -13,7 +13,7 @@ from karma.config import TrainingConfig
 from karma.manifest import MANIFEST, file_digest, read_manifest
 from karma.training.data import read_meta
 
-TARGETS, ASKED = "targets.parquet", "asked.json"
+TARGETS, ASKED = "targets.parquet", ".asked"
 
 
 def leave_targets(data: Path, targets: Mapping[str, str]) -> None:
@@ -61,7 +61,7 @@ def claim(out: Path, configuration: str, data: Path, targets: Path | None) -> No
     out.mkdir(parents=True, exist_ok=True)
     file = out / ASKED
     if not file.is_file():
-        draft = out / f".{ASKED}.{os.getpid()}"
+        draft = out / f"{ASKED}.{os.getpid()}"
         draft.write_text(json.dumps(asked), encoding="utf-8")
         os.replace(draft, file)
     elif (found := json.loads(file.read_text(encoding="utf-8"))) != asked:

@@ -25,7 +25,9 @@ def test_means_are_over_seeds_and_differences_over_the_seeds_that_both_have(tmp_
     leave(tmp_path, "text", 1, [1, 2, 3, 400])
     (tmp_path / "else.json").write_text("{}")
     table = ablation_table(tmp_path).splitlines()
-    assert table[0] == "path pool+lm, n = 4"
+    assert table[0].startswith(
+        "path pool+lm, n = 4, means over targets and seeds; in brackets, over users, the paired difference to action"
+    )
     assert table[4] == "| action | 2 | 0.375 | 0.375 | 0.500 |"  # seed 0 hits 1, 1 and 2 of 4, seed 1 two of 4
     assert table[5].startswith("| text | 1 | 0.750 (+0.250 [")  # against action's seed 1 alone: 3 of 4 and 2 of 4
 

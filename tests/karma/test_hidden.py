@@ -50,7 +50,7 @@ def test_training_loses_the_end_of_every_history(planted: Planted, hidden: Hidde
 
 
 def test_the_end_begins_with_a_new_instant(planted: Planted, catalogue: Catalogue, tmp_path: Path) -> None:
-    """Every three events of a user share their time: a fifth of 12 events would begin inside such a triple."""
+    """Every three events of a user share their time: a fifth of 13 events would begin inside such a triple."""
     tied = shutil.copytree(planted.data, tmp_path / "tied")
     file = tied / "histories" / "part-0.parquet"
     rows = pq.read_table(file)
@@ -59,7 +59,7 @@ def test_the_end_begins_with_a_new_instant(planted: Planted, catalogue: Catalogu
     pq.write_table(rows.set_column(column, rows.schema.field(column), pa.array(times, rows.schema.field(column).type)), file)
     told = hide(tied, catalogue, tmp_path / "out", repeats=False)
     whole, after = read_histories(tied), read_histories(told.data)
-    assert {len(history.item_ids) for history in whole.values()} == {12}
+    assert {len(history.item_ids) for history in whole.values()} == {13}
     assert max(len(history.item_ids) for history in after.values()) == 9
     secret = of_kind(told, COLD) | of_kind(told, NEW)
     for user, history in after.items():
