@@ -8,11 +8,14 @@ import pytest
 
 from jobs.ablate import main
 from jobs.held_out_figures import read_catalogue
+from karma.config import TrainingConfig
 from karma.evaluation.evaluate import encode_catalogue, encode_users
 from karma.evaluation.knowledge import KINDS, Pairs, first_half, judge
 from karma.evaluation.title_decoys import title_found
 from karma.evaluation.title_labels import labels_of
+from karma.training.arms import arm_config
 from karma.training.hidden import hide
+from karma.training.study import run_hidden
 from tests.karma.conftest import Planted
 
 
@@ -53,6 +56,18 @@ def test_labels_are_what_titles_and_categories_say(planted: Planted) -> None:
     titles = read_catalogue(planted.data).titles
     red = next(column for column in labels["word"].values.T if np.array_equal(column, [float("red" in str(title)) for title in titles]))
     assert 0 < red.sum() < len(titles)
+
+
+def test_a_curve_is_of_the_encoder_as_it_would_be_served(planted: Planted, tmp_path: Path) -> None:
+    """Own items are told from anchors that an encoder takes along; at the chosen step the curve and the exported encoder agree."""
+    hidden = hide(planted.data, read_catalogue(planted.data), tmp_path / "hidden", repeats=True)
+    base = planted.config.model_dump()
+    base["encoder"]["use_own_items"], base["softmax"]["repeats"] = True, True
+    config = arm_config(TrainingConfig.model_validate(base), "action", "pool", 0, {"steps": 8, "validate_every": 4, "patience": 9})
+    told = run_hidden(config, hidden.data, hidden.pairs(mask_seen=False), tmp_path)
+    chosen = next(row for row in told["curve"] if row["step"] == told["training"]["step"])
+    for name in ("effective_rank_interests", "mean_cosine_interests", "warm_HR@10"):
+        assert chosen[name] == pytest.approx(told[name], rel=1e-4)
 
 
 def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

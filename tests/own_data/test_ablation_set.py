@@ -12,8 +12,11 @@ from jobs.ablate import main
 from jobs.ablation_set import TARGETS, config_of, data_of, leave_targets
 from jobs.errors import UsageError
 from jobs.held_out_figures import read_histories
+from karma.config import TrainingConfig
 from karma.training import train
 from karma.training.data import read_meta
+from karma.training.run import DivergedError
+from karma.training.study import run_arm
 from schemas import names
 from tests.karma.planted import tiny_config, write_world
 
@@ -55,6 +58,21 @@ def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
     assert main(told) == names.EXIT_USAGE
     assert "[NO_SUCH_ARM]" in caplog.text
     assert not (tmp_path / "out").exists()
+
+
+def test_an_arm_that_diverges_does_not_end_the_others(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def diverging(config: TrainingConfig, *rest: object, **more: object) -> object:
+        if "-action-" in config.name:
+            raise DivergedError("a loss of step 1 is not finite")
+        return run_arm(config, *rest, **more)
+
+    monkeypatch.setattr("jobs.ablate.run_arm", diverging)
+    told = ["--set", str(root), "--out", str(tmp_path), "--arms", "action", "items", "--paths", "pool", "--seeds", "0"]
+    assert main(told) == names.EXIT_FAILED
+    assert "tiny-pool-action-0: a loss of step 1 is not finite" in caplog.text
+    assert [path.name for path in tmp_path.glob("*.json")] == ["tiny-pool-items-0.json"]
 
 
 def test_a_folder_with_runs_on_other_targets_is_refused(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
