@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Row
@@ -37,3 +37,16 @@ def frame_digest(frame: DataFrame, columns: Sequence[str]) -> tuple[int, str]:
     sums = frame.agg(*digest_aggregates(columns)).first()
     assert sums is not None  # a global aggregate has one row
     return int(sums["n"]), digest_of_aggregates(sums)
+
+
+def digest_groups(frame: DataFrame, columns: Sequence[str], by: str) -> dict[Any, Row]:
+    """``digest_aggregates`` of ``columns`` for each value of ``by``."""
+    return {row[by]: row for row in frame.groupBy(by).agg(*digest_aggregates(columns)).collect()}
+
+
+def digest_of_groups(groups: Iterable[Row]) -> tuple[int, str]:
+    """What ``frame_digest`` gives for all rows of the groups together."""
+    total: dict[str, Any] = {"n": 0, "sum": 0, "xor": 0}
+    for group in groups:
+        total = {"n": total["n"] + group["n"], "sum": total["sum"] + group["sum"], "xor": total["xor"] ^ group["xor"]}
+    return int(total["n"]), digest_of_aggregates(total)

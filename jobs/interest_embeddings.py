@@ -93,7 +93,7 @@ def _inputs(context: Context, ds: date, encoder: Encoder) -> DataFrame:
 def _carried(context: Context, ds: date, encoder: Encoder) -> DataFrame:
     """Vectors of the neighbouring published snapshots in this space; none on a recompute."""
     published = context.tables.read_where(names.INTEREST_EMBEDDINGS, {"space_id": encoder.space_id})
-    days = [] if context.recompute else [row["ds"] for row in published.select("ds").distinct().collect()]
+    days = [] if context.recompute else context.tables.days(names.INTEREST_EMBEDDINGS, encoder.space_id)
     return carried_vectors(published, neighbours(days, ds), encoder.space_id)
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, parse_instant, run_main
-from jobs.digests import digest_of, frame_digest
+from jobs.digests import digest_groups, digest_of, digest_of_groups, frame_digest
 from jobs.encoders import Encoder, stages_of_spaces
 from jobs.errors import InputMissingError, SupersededError
 from jobs.gate.verdict import refuse_blocked
@@ -131,11 +131,11 @@ def _run(context: Context, ds: date, encoder: Encoder, policy: JoinPolicy, attem
     refuse_blocked(verdict, names.RANKING_FEATURES, f"ds={ds}, space_id={encoder.space_id}")
     columns = CONTRACTS[names.RANKING_FEATURES].names
     joined = staged.select(*columns)
-    count, digest = frame_digest(joined, columns)
-    missing = {row["missing_reason"] or "joined": row["count"] for row in joined.groupBy("missing_reason").count().collect()}
+    groups = digest_groups(joined, columns, "missing_reason")
+    count, digest = digest_of_groups(groups.values())
     outcome = Outcome(
         output_digest=digest,
-        counts={"rows": count, **{name: int(number) for name, number in missing.items()}},
+        counts={"rows": count, **{reason or "joined": int(group["n"]) for reason, group in groups.items()}},
         details={"data_docs": str(verdict.docs), "staged_run_id": context.run_id},
     )
     where: Where = {"ds": ds, "space_id": encoder.space_id}

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
-from typing import Any, cast, overload
+from typing import Any, NamedTuple, cast, overload
 
 import deltalake
 import pyarrow as pa
@@ -33,13 +33,21 @@ Where = Mapping[str, date | str]
 _COMMIT_VERSION = "spark.databricks.delta.lastCommitVersionInSession"
 
 
+class _Held(NamedTuple):
+    """The rows of a small table at ``version``; ``log`` may have moved on."""
+
+    log: deltalake.DeltaTable
+    version: int
+    rows: pa.Table
+
+
 class Tables:
     """The warehouse's tables. A table that was never written reads as an empty frame of its contract."""
 
     def __init__(self, spark: SparkSession, places: Places) -> None:
         self._spark = spark
         self._places = places
-        self._held: dict[str, tuple[int, pa.Table]] = {}
+        self._held: dict[str, _Held] = {}
         self._ours: set[str] = set()
 
     def exists(self, table: str) -> bool:
@@ -96,6 +104,11 @@ class Tables:
     def read_where(self, table: str, where: Where, *, version: int | None = None) -> DataFrame:
         """The rows of ``table`` that equal ``where``."""
         return self.read(table, version=version).where(_predicate(where))
+
+    def days(self, table: str, space_id: str | None = None) -> list[date]:
+        """The days of which ``table`` (partitioned by ds) has rows, in ``space_id`` where one is given; ascending. From its log alone."""
+        found = deltalake.DeltaTable(self._places.table(table)).partitions() if self.exists(table) else []
+        return sorted({date.fromisoformat(part["ds"]) for part in found if space_id in (None, part.get("space_id"))})
 
     def version(self, table: str) -> int:
         """The newest Delta version of ``table``, -1 where it was never written."""
@@ -202,25 +215,28 @@ class Tables:
         """
         if not self.exists(table):
             return []
-        held = self._rows_held(deltalake.DeltaTable(self._places.table(table)), table)
+        held = self._rows_held(table)
         return _as_records(held.filter(filters_to_expression(list(filters))) if filters else held)
 
-    def _rows_held(self, table: deltalake.DeltaTable, name: str) -> pa.Table:
-        """All rows of ``table``, read once a version: a stage asks its ledger a dozen times, and writes to it twice."""
-        version = table.version()
-        if name not in self._held or self._held[name][0] != version:
-            self._held[name] = (version, table.to_pyarrow_table().combine_chunks())
-        return self._held[name][1]
+    def _rows_held(self, name: str) -> pa.Table:
+        """All rows of a table, read once a version: a stage asks its ledger a dozen times, and writes to it twice."""
+        held = self._held.get(name)
+        log = held.log if held else deltalake.DeltaTable(self._places.table(name))
+        if held:
+            log.update_incremental()  # reads the commits since; to open a table reads them all
+        if held is None or held.version != log.version():
+            held = self._held[name] = _Held(log, log.version(), log.to_pyarrow_table().combine_chunks())
+        return held.rows
 
     def _hold_too(self, appended: pa.Table, name: str) -> None:
         """Add rows just committed to those that are held. Only where theirs is the one commit since: else another writer's is missing."""
-        if name not in self._held:
+        held = self._held.get(name)
+        if held is None:
             return
-        version, held = self._held[name]
-        now = deltalake.DeltaTable(self._places.table(name)).version()
-        if now == version + 1:
-            rows = appended.select(held.column_names).cast(held.schema)
-            self._held[name] = (now, pa.concat_tables([held, rows]).combine_chunks())
+        held.log.update_incremental()
+        if held.log.version() == held.version + 1:
+            rows = appended.select(held.rows.column_names).cast(held.rows.schema)
+            self._held[name] = _Held(held.log, held.log.version(), pa.concat_tables([held.rows, rows]).combine_chunks())
 
     def _writer(self, frame: DataFrame, table: str) -> Any:
         contract = CONTRACTS[table]

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pyspark.sql import functions as F
-
 from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
@@ -89,7 +87,7 @@ def base_day(context: Context, ds: date, n_max: int, *, before: date) -> date | 
 
 def _expired_days(context: Context, ds: date) -> list[date]:
     """Days <= ``ds`` that brought events of which the table holds none any more."""
-    first_kept = context.tables.read(names.EVENTS).agg(F.min("ds").alias("ds")).collect()[0]["ds"]
+    first_kept = next(iter(context.tables.days(names.EVENTS)), None)
     newest = {row.ds: row for row in context.ledger.rows(names.INGEST_EVENTS_JOB, until=ds) if row.settled}
     return [day for day, row in newest.items() if row.counts.get("accepted", 0) > 0 and (first_kept is None or day < first_kept)]
 

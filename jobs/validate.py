@@ -17,7 +17,6 @@ from jobs.gate.verdict import refuse_blocked
 from jobs.ledger import LedgerRow
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
-from jobs.transforms.days import as_of
 from schemas import gate_rules, names
 
 
@@ -86,9 +85,8 @@ def staged_rows(context: Context, ds: date, space_id: str, staging: LedgerRow) -
 
 def _previous(context: Context, ds: date, space_id: str) -> DataFrame | None:
     """The nearest published snapshot before ``ds`` in this space, or None."""
-    published = context.tables.read_where(names.INTEREST_EMBEDDINGS, {"space_id": space_id}).where(F.col("as_of") < F.lit(as_of(ds)))
-    newest = published.agg(F.max("ds").alias("ds")).collect()[0]["ds"]
-    return None if newest is None else published.where(F.col("ds") == F.lit(newest))
+    earlier = [day for day in context.tables.days(names.INTEREST_EMBEDDINGS, space_id) if day < ds]
+    return context.tables.read_where(names.INTEREST_EMBEDDINGS, {"ds": earlier[-1], "space_id": space_id}) if earlier else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

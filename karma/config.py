@@ -111,6 +111,8 @@ class EncoderConfig(Config):
         use_own_items: beside the pool, how often each item was taken, and steps that bring the vector near those items again;
             for shops where the same item is taken again.
         use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
+        latent_semantics: directions of latent semantic analysis that the tower reads of a text beside the token embeddings, which learn;
+            0 leaves them out, as does a frozen text encoder.
         kernel_exponents: the pooling path's recency kernels start at rank^-exponent, one kernel each.
         visual_components: principal components of the frozen image features that the tower reads.
         max_tokens: most tokens read of an item's text or a query.
@@ -126,6 +128,7 @@ class EncoderConfig(Config):
     use_text: bool = True
     use_visual: bool = True
     kernel_exponents: tuple[float, ...] = (1.0, 0.3)
+    latent_semantics: NonNegativeInt = 384
     visual_components: int = 128
     max_tokens: int = 32
 

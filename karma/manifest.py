@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MANIFEST = "manifest.json"
 
-ENCODER_CODE_VERSION = "2"
+ENCODER_CODE_VERSION = "3"
 """Raised whenever the same weights would give other vectors; a golden-vector test guards it."""
 
 

@@ -1,11 +1,13 @@
 """The whole of what is served: backbone, item tower and interest encoder, and a frozen text encoder where there is one."""
 
+import torch
 from torch import Tensor, nn
 
 from karma.config import EncoderConfig
 from karma.model.backbone import Backbone
 from karma.model.interest_encoder import HistoryBatch, InterestEncoder
 from karma.model.item_tower import ItemTower
+from karma.model.latent_semantics import LatentSemantics
 from karma.model.text_encoder import TextEncoder
 from karma.tokenizer import TokenBag
 
@@ -18,6 +20,7 @@ class KarmaEncoder(nn.Module):
         rows: items with a collaborative row.
         anchors: vectors of known items that the user's own items are told from (``karma.model.own_items``).
         text_encoder: reads item texts and queries; None: the backbone's token embeddings do.
+        semantics: reads them beside the token embeddings; None where there is a text encoder, or the configuration wants none.
     """
 
     def __init__(
@@ -31,15 +34,23 @@ class KarmaEncoder(nn.Module):
         self.anchors = anchors
         self.backbone = backbone
         self.text_encoder = text_encoder
-        text_width = backbone.width if text_encoder is None else text_encoder.width
+        directions = 0 if text_encoder is not None else config.latent_semantics
+        self.semantics = LatentSemantics(backbone.embeddings.num_embeddings, directions) if directions else None
+        text_width = directions + (backbone.width if text_encoder is None else text_encoder.width)
         self.tower = ItemTower(config, text_width=text_width, features=features, rows=rows)
         self.interest = InterestEncoder(config, backbone.width, text_width, anchors)
 
     def read(self, texts: TokenBag | Tensor) -> Tensor:
-        """What the tower reads of texts, float [n, w]: unit rows, zeros for a text without tokens. Texts that were read pass through."""
+        """What the tower reads of texts, float [n, w]: zeros for a text without tokens, else each reader's part has norm 1.
+
+        Texts that were read pass through.
+        """
         if isinstance(texts, Tensor):
             return texts
-        return self.backbone.pool(texts) if self.text_encoder is None else self.text_encoder(texts)
+        if self.text_encoder is not None:
+            return self.text_encoder(texts)
+        learnt = self.backbone.pool(texts)
+        return learnt if self.semantics is None else torch.cat([learnt, self.semantics(texts)], -1)
 
     def items(self, texts: TokenBag | Tensor, components: Tensor, has_visual: Tensor, rows: Tensor, keep: Tensor | None = None) -> Tensor:
         """Unit item vectors float32 [n, d]; see ``ItemTower.forward``."""

@@ -30,7 +30,7 @@ class ItemTower(nn.Module):
         super().__init__()
         components = min(config.visual_components, features) if config.use_visual else 0
         self.text = nn.Linear(text_width, config.dim, bias=False) if config.use_text else None
-        self.visual = nn.Linear(components, config.dim, bias=False) if components else None
+        self.visual = nn.utils.skip_init(nn.Linear, components, config.dim, bias=False) if components else None
         self.no_visual = nn.Parameter(torch.zeros(config.dim)) if components else None
         self.collaborative = nn.Embedding(rows, config.dim) if config.use_collaborative and rows else None
         self.bias = nn.Parameter(
@@ -39,23 +39,28 @@ class ItemTower(nn.Module):
         self.register_buffer("text_mean", torch.zeros(text_width if config.use_text else 0))
         self.register_buffer("visual_mean", torch.zeros(features if components else 0))
         self.register_buffer("visual_basis", torch.zeros(features if components else 0, components))
-        for layer in (self.text, self.visual):
+        spread = INITIAL_SPREAD if self.collaborative is not None else text_width**-0.5
+        # From a generator of its own: with and without images, all else starts alike at one seed.
+        draws = {self.text: None, self.visual: torch.Generator().manual_seed(torch.initial_seed())}
+        for layer, generator in draws.items():
             if layer is not None:
-                nn.init.normal_(layer.weight, std=INITIAL_SPREAD if self.collaborative is not None else text_width**-0.5)
+                nn.init.normal_(layer.weight, std=spread, generator=generator)
 
     @torch.no_grad()
-    def whiten_text(self, text: Tensor) -> None:
-        """Let W_t read whitened texts, given pooled ones [n, w] as they are at the start; whitened rows have a mean square norm of 1.
+    def whiten_text(self, text: Tensor, learnt: int) -> None:
+        """Let W_t read whitened texts, given what was read of them at the start [n, w]; whitened rows have a mean square norm of 1.
 
         Token embeddings of a language model lie in a narrow cone: their plain means find fewer items of like titles than random vectors do.
+        They are the first ``learnt`` columns; the directions of ``LatentSemantics`` after them have the lengths that they should have.
         """
         if self.text is None or len(text) < 2:
             return
         self.text_mean.copy_(text.mean(0))
-        energies, directions = torch.linalg.eigh(torch.cov((text - self.text_mean).T.double(), correction=0))
+        centred = (text - self.text_mean)[:, :learnt]
+        energies, directions = torch.linalg.eigh(torch.cov(centred.T.double(), correction=0))
         scales = (energies.clamp(min=0) + WHITENING_RIDGE * energies.mean().clamp(min=1e-12)) ** -0.5
         whitener = (directions * scales) @ directions.T / len(scales) ** 0.5
-        self.text.weight.copy_((self.text.weight.double() @ whitener).float())
+        self.text.weight[:, :learnt] = (self.text.weight[:, :learnt].double() @ whitener).float()
 
     def reduce(self, features: Tensor) -> Tensor:
         """Frozen features [n, f] to their principal components [n, c]; [n, 0] where the tower reads no image."""
@@ -67,7 +72,7 @@ class ItemTower(nn.Module):
         """Unit vectors of items.
 
         Args:
-            text: float [n, w], pooled token embeddings of the rendered text.
+            text: float [n, w], what was read of the rendered text (``KarmaEncoder.read``).
             components: float [n, c], from ``reduce``; not read where ``has_visual`` is False.
             has_visual: bool [n].
             rows: int64 [n], collaborative row, -1 where the item has none.

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from karma.config import TrainingConfig
 
 Arm = Literal["action", "generation", "reconstruction", "pair", "items", "text", "images", "images_diffusion"]
-InterestPath = Literal["pool+lm", "pool", "lm", "lm+id"]
+InterestPath = Literal["pool+lm", "pool", "state", "lm", "lm+id"]
 ARMS_IN_ORDER: tuple[Arm, ...] = get_args(Arm)
 PATHS_IN_ORDER: tuple[InterestPath, ...] = get_args(InterestPath)
 
@@ -30,14 +30,17 @@ OBJECTIVES: Mapping[Arm, Mapping[str, float | str]] = {
 """Action only; with KARMA's (i) and (ii) on text (arXiv 2603.22779), one at a time and as a pair; with the same decoder on the item
 vectors; with all three; with images as well, in the tower and as an objective; with that objective by diffusion."""
 
-PATHS: Mapping[InterestPath, Mapping[str, bool]] = {
+_CONTENT_THAT_LEARNS = {"latent_semantics": 0}
+PATHS: Mapping[InterestPath, Mapping[str, bool | int]] = {
     "pool+lm": {"use_pool": True, "use_lm": True, "use_collaborative": True},
     "pool": {"use_pool": True, "use_lm": False, "use_collaborative": True},
-    "lm": {"use_pool": False, "use_lm": True, "use_collaborative": False},
-    "lm+id": {"use_pool": False, "use_lm": True, "use_collaborative": True},
+    "state": {"use_pool": False, "use_lm": True, "use_collaborative": True},
+    "lm": {"use_pool": False, "use_lm": True, "use_collaborative": False, **_CONTENT_THAT_LEARNS},
+    "lm+id": {"use_pool": False, "use_lm": True, "use_collaborative": True, **_CONTENT_THAT_LEARNS},
 }
-"""All that is served by default; the pooling path alone; the language model's state alone over items of content alone, where forgetting
-shows; the same with the collaborative part, a shortcut past the text."""
+"""All that is served by default; the pooling path alone; the language model's state alone, over the same items. Then what shows
+forgetting: the state alone over items of content alone, text read by nothing but embeddings that learn (what is frozen cannot forget);
+the same with the collaborative part, a shortcut past the text."""
 
 
 ALL_OF_A_PATH: frozenset[Arm] = frozenset({"text", "images", "images_diffusion"})

@@ -19,6 +19,7 @@ from karma.tokenizer import begin_and_end, train_tokenizer
 from karma.training.collaborative import collaborative_start, items_taken
 from karma.training.data import Catalogue, Ints, TrainingData
 from karma.training.examples import Split
+from karma.training.latent_semantics import latent_directions
 from karma.training.pretrained import body_of, head_of, load_pretrained, load_text_encoder, trim_head
 from karma.training.texts import Texts, read_by, texts_of
 from karma.training.warm_up import warm_up
@@ -87,8 +88,7 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
         anchors=min(len(catalogue), MOST_ANCHORS) if encoder.use_own_items else 0,
     )  # fmt: skip
     _set_visual_basis(model, catalogue)
-    with torch.no_grad():
-        model.tower.whiten_text(model.read(texts.read(torch.arange(len(catalogue)))))
+    _set_text_basis(model, texts, config.seed)
     if model.tower.collaborative is not None:
         vectors = collaborative_start(
             data.histories, split.trained, taken, dim=encoder.dim, noise=config.collaborative_noise, seed=config.seed
@@ -126,6 +126,19 @@ def _language_model(config: TrainingConfig, texts: list[str]) -> tuple[PreTraine
         vocabulary=len(made), hidden=backbone.hidden, layers=backbone.layers, heads=backbone.heads,
         intermediate=backbone.intermediate, end=begin_and_end(made)[1],
     )  # fmt: skip
+
+
+@torch.no_grad()
+def _set_text_basis(model: KarmaEncoder, texts: Texts, seed: int) -> None:
+    """How the tower starts to read texts, from all that the catalogue has."""
+    everything = torch.arange(len(texts.lengths))
+    if model.semantics is not None:
+        directions = latent_directions(
+            texts.bag(everything), vocabulary=len(model.semantics.table), directions=model.semantics.width, seed=seed
+        )
+        model.semantics.table.copy_(directions)
+    width = model.backbone.width if model.text_encoder is None else model.text_encoder.width
+    model.tower.whiten_text(model.read(texts.read(everything)), width)
 
 
 def _set_visual_basis(model: KarmaEncoder, catalogue: Catalogue) -> None:

@@ -17,7 +17,7 @@ from karma.training.run import Run
 
 log = logging.getLogger("karma.training")
 
-TRAINER_VERSION = "2"
+TRAINER_VERSION = "3"
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:

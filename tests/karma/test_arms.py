@@ -30,16 +30,17 @@ ON: dict[Arm, set[str]] = {
     "images": set(KNOWLEDGE),
     "images_diffusion": set(KNOWLEDGE),
 }
-PARTS: dict[InterestPath, tuple[bool, bool, bool]] = {
-    "pool+lm": (True, True, True), "pool": (True, False, True), "lm": (False, True, False), "lm+id": (False, True, True),
+PARTS: dict[InterestPath, tuple[bool, bool, bool, int]] = {
+    "pool+lm": (True, True, True, 9), "pool": (True, False, True, 9), "state": (False, True, True, 9),
+    "lm": (False, True, False, 0), "lm+id": (False, True, True, 0),
 }  # fmt: skip
-"""Pool, language model, collaborative part."""
+"""Pool, language model, collaborative part, directions of latent semantics where the base has 9."""
 
 
 @pytest.mark.parametrize("path", PATHS_IN_ORDER)
 @pytest.mark.parametrize("arm", ARMS_IN_ORDER)
 def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: InterestPath) -> None:
-    base = tiny_config()
+    base = tiny_config(encoder={"latent_semantics": 9})
     on = ON[arm]
     if path == "pool" and arm in ("text", "images", "images_diffusion"):
         on = on - {"generation"}
@@ -51,7 +52,8 @@ def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: Inter
     assert {name for name in KNOWLEDGE if getattr(config.objectives, name)} == on
     assert config.encoder.use_visual == (arm in ("images", "images_diffusion"))
     assert config.objectives.visual_by == ("diffusion" if arm == "images_diffusion" else "mse")
-    assert (config.encoder.use_pool, config.encoder.use_lm, config.encoder.use_collaborative) == PARTS[path]
+    encoder = config.encoder
+    assert (encoder.use_pool, encoder.use_lm, encoder.use_collaborative, encoder.latent_semantics) == PARTS[path]
     assert (config.seed, config.steps) == (7, 3)
     same = {"backbone", "softmax", "windows", "positions", "learning_rate", "held_out_users"}
     assert config.model_dump(include=same) == base.model_dump(include=same)

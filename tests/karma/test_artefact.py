@@ -31,7 +31,7 @@ def copy(planted: Planted, tmp_path: Path) -> Path:
 def test_no_decoder_no_head_and_no_pickle(planted: Planted) -> None:
     with safe_open(planted.folder / "model.safetensors", framework="pt") as weights:
         names = set(weights.keys())
-    assert {name.split(".")[0] for name in names} == {"backbone", "tower", "interest"}
+    assert {name.split(".")[0] for name in names} == {"backbone", "tower", "interest", "semantics"}
     assert not [name for name in names if "lm_head" in name or "decoder" in name or "temperature" in name]
     assert {path.suffix for path in planted.folder.iterdir()} == {".json", ".md", ".safetensors"}
     state = planted.folder.parent.parent / "training" / planted.folder.name

@@ -96,20 +96,22 @@ def test_an_encoder_that_reads_nothing_is_refused() -> None:
         EncoderConfig(use_collaborative=False, use_text=False, use_visual=False)
 
 
-GOLDEN_VERSION = "2"
+GOLDEN_VERSION = "3"
 GOLDEN_ITEM = [
-    -0.287963, 0.076812, 0.827974, 0.475013,
-    -0.139296, 0.322356, 0.643001, 0.680612,
-    -0.217033, 0.286968, 0.670429, 0.648900,
+    -0.831661, 0.086875, 0.276906, -0.473410,
+    -0.895840, 0.226971, -0.159061, -0.347355,
+    -0.758449, 0.644756, -0.045492, -0.083517,
 ]  # fmt: skip
-GOLDEN_INTEREST = [-0.682899, -0.639276, -0.183008, 0.302462]
+GOLDEN_INTEREST = [-0.668809, -0.619299, -0.099121, 0.399173]
 
 
 def golden_encoder() -> ServingEncoder:
     """Weights from a formula, so that no random generator's version matters."""
     tokenizer = train_tokenizer(["red hat", "blue coat"], 280)
     llama = small_llama(vocabulary=len(tokenizer), hidden=8, layers=1, heads=2, intermediate=8, end=2)
-    model = KarmaEncoder(EncoderConfig(dim=4, history_length=6, visual_components=2), Backbone(llama.base_model), features=3, rows=2)
+    model = KarmaEncoder(
+        EncoderConfig(dim=4, history_length=6, visual_components=2, latent_semantics=5), Backbone(llama.base_model), features=3, rows=2
+    )
     for number, (name, tensor) in enumerate(sorted(model.state_dict().items())):
         offset = 1.0 if "norm" in name else 0.0
         tensor.copy_(offset + 0.5 * torch.sin(torch.arange(tensor.numel()) * 0.7 + number).view(tensor.shape))
@@ -133,6 +135,29 @@ def test_golden_vectors_guard_the_encoder_code_version() -> None:
     assert interest.ravel().tolist() == pytest.approx(GOLDEN_INTEREST, abs=1e-5)
 
 
+def test_whitening_leaves_the_latent_directions_their_lengths() -> None:
+    made = ItemTower(EncoderConfig(dim=8, use_collaborative=False, use_visual=False), text_width=6, features=0, rows=0)
+    before = made.text.weight.detach().clone()
+    texts = torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
+    made.whiten_text(texts, 4)
+    assert torch.equal(made.text.weight[:, 4:], before[:, 4:])
+    assert not torch.allclose(made.text.weight[:, :4], before[:, :4])
+    assert torch.allclose(made.text_mean, texts.mean(0))
+
+
+def test_all_else_starts_alike_with_and_without_images() -> None:
+    def parts(*, use_visual: bool) -> dict[str, torch.Tensor]:
+        torch.manual_seed(3)
+        llama = small_llama(vocabulary=20, hidden=8, layers=1, heads=2, intermediate=8, end=2)
+        return KarmaEncoder(EncoderConfig(dim=4, use_visual=use_visual), Backbone(llama.base_model), features=5, rows=2).state_dict()
+
+    seen, blind = parts(use_visual=True), parts(use_visual=False)
+    alike = [name for name in blind if not name.startswith("tower.visual")]
+    assert len(alike) > 10
+    assert all(torch.equal(seen[name], blind[name]) for name in alike)
+    assert seen["tower.visual.weight"].std() > 0
+
+
 def test_a_whitened_text_path_spreads_texts_that_point_one_way() -> None:
     """Texts in a narrow cone: read plainly all are near each other, whitened the cosine of two is what the small differences say."""
     made = ItemTower(EncoderConfig(dim=32, use_collaborative=False, use_visual=False), text_width=16, features=0, rows=0)
@@ -143,7 +168,7 @@ def test_a_whitened_text_path_spreads_texts_that_point_one_way() -> None:
         return float((vectors @ vectors.T).mean())
 
     before = mean_cosine()
-    made.whiten_text(cone)
+    made.whiten_text(cone, 16)
     assert before > 0.9
     assert abs(mean_cosine()) < 0.05
     read = made.text(cone - made.text_mean).detach()

@@ -1,0 +1,42 @@
+"""The directions of latent semantic analysis, from the catalogue's texts.
+
+Shapes: n texts, v tokens of the vocabulary, k directions.
+"""
+
+import torch
+from torch import Tensor
+
+from karma.tokenizer import TokenBag
+
+OVERSAMPLING, POWER_ITERATIONS = 16, 4
+
+
+def latent_directions(texts: TokenBag, *, vocabulary: int, directions: int, seed: int) -> Tensor:
+    """The table of ``LatentSemantics``: float32 [v, k]; zero columns where the texts have fewer than k directions.
+
+    X [n, v] holds tf * idf in unit rows, idf_t = 1 + ln((1 + n) / (1 + texts with t)). With the randomised SVD X = U S V' (Halko et
+    al., 2011) row t of the table is idf_t V_t, since x V = U S. Tokens in no text have zeros.
+    """
+    counts = _counts(texts, vocabulary)
+    rows, columns = counts.indices()
+    uses = torch.bincount(columns, minlength=vocabulary)
+    idf = 1 + torch.log((1 + len(texts.offsets)) / (1 + uses.float()))
+    weighted = counts.values() * idf[columns]
+    norms = torch.zeros(len(texts.offsets)).index_add_(0, rows, weighted.square()).sqrt()
+    scaled = torch.sparse_coo_tensor(counts.indices(), weighted / norms[rows], counts.shape, check_invariants=True).coalesce()
+    kept = min(directions, int((norms > 0).sum()), int((uses > 0).sum()))
+    table = torch.zeros(vocabulary, directions)
+    if kept:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            found = torch.svd_lowrank(scaled, q=min(kept + OVERSAMPLING, *scaled.shape), niter=POWER_ITERATIONS)[2]
+        table[:, :kept] = idf[:, None] * found[:, :kept] * (uses > 0)[:, None]
+    return table
+
+
+def _counts(texts: TokenBag, vocabulary: int) -> Tensor:
+    """How often each text has each token: sparse float32 [n, v]."""
+    ends = torch.cat([texts.offsets[1:], texts.offsets.new_tensor([len(texts.ids)])])
+    places = torch.repeat_interleave(torch.arange(len(ends)), ends - texts.offsets)
+    shape = (len(ends), vocabulary)
+    return torch.sparse_coo_tensor(torch.stack([places, texts.ids]), torch.ones(len(places)), shape, check_invariants=True).coalesce()
