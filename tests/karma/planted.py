@@ -91,7 +91,7 @@ def tiny_config(**changes: object) -> TrainingConfig:
     """Trains the world in about two seconds, all four objectives on."""
     values: dict[str, object] = {
         "name": "tiny",
-        "encoder": EncoderConfig(dim=16, history_length=8, visual_components=4, max_tokens=8),
+        "encoder": EncoderConfig(dim=16, history_length=8, visual_components=4, latent_semantics=4, max_tokens=8),
         "backbone": BackboneConfig(hidden=32, layers=1, heads=2, intermediate=64, vocabulary=320, warm_up_steps=10),
         "objectives": ObjectiveConfig(decoder_hidden=32, prefix_tokens=2, ramp_steps=5),
         "softmax": SoftmaxConfig(repeats=False),

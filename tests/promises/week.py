@@ -19,6 +19,11 @@ SNAPSHOT_JOBS = (names.INGEST_EVENTS_JOB, names.USER_HISTORIES_JOB, names.INTERE
 JOINING = [step for step in DAY if step.job not in SNAPSHOT_JOBS]
 """What a day needs whose impressions alone are looked at."""
 
+REMEMBERING = [step for step in DAY if step.job in (names.INGEST_EVENTS_JOB, names.USER_HISTORIES_JOB)]
+"""What a day leaves to the histories of later ones."""
+ENCODING = [step for step in DAY if step.job in (names.ITEM_EMBEDDINGS_JOB, names.USER_HISTORIES_JOB, *SNAPSHOT_JOBS[2:])]
+"""From what was ingested to a published snapshot."""
+
 RENAMED = "i00"
 VETERAN, SOLO, LATE = "veteran", "solo", "u00"
 """Users: with one event older than the retention; with one event that is withdrawn; with one that arrives five days late."""
@@ -70,13 +75,13 @@ def _rename_and_rename_back(week: Week) -> None:
     world.land_day(3, items=[titled(RENAMED, "purple lamp", moment(3, hour=1))])
     world.land_day(4, items=[titled(RENAMED, "red lamp", moment(4, hour=1))])
     world.run(3, 4)
-    world.run(1, recompute=True)
+    run_day(world.context(recompute=True), world.options, day(1), [world.encoder], ENCODING)
     week.after_recompute = world.snapshot(1)
 
 
 def _land_the_past(world: World) -> None:
     world.land_day(-200, events=[click("ancient", VETERAN, "i00", ANCIENT)])
-    world.run(-200)
+    run_day(world.context(), world.options, day(-200), [], REMEMBERING)
     DeltaTable.forPath(world.spark, f"{world.root}/warehouse/{names.EVENTS}").delete(F.col("ds") < F.lit(day(-90)))
 
 
