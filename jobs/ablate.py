@@ -8,7 +8,7 @@ finished is skipped and what was stopped goes on; several processes may share th
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from jobs.errors import JobError, UsageError
 from jobs.held_out_figures import read_catalogue, read_histories
 from jobs.report.write_ablation import write_ablation_page
 from karma.config import PretrainedModelError, TrainingConfig
-from karma.training.arms import ARMS_IN_ORDER, PATHS, PATHS_IN_ORDER, Arm, InterestPath, arm_config
+from karma.training.arms import ARMS_IN_ORDER, PATHS, PATHS_IN_ORDER, READ_IMAGES, Arm, InterestPath, arm_config
 from karma.training.data import TrainingDataError
 from karma.training.hidden import hide
 from karma.training.run import DivergedError
@@ -55,13 +55,15 @@ class AblateArgs:
     in runs that are not finished yet. It adds a constant time a run, some tens of seconds on two cores."""
     config: Path | None = None
     """Training configuration; default: that of the encoder which --set trained on the same data."""
-    arms: tuple[Arm, ...] = ARMS_IN_ORDER
-    """Objectives beside retrieval: none (action); writing the next item's text after the history (generation), from u (reconstruction),
-    both (pair); writing an item's text from its vector (items); all of these (text); images too, by their mean squared error (images) or
-    by diffusion. Weights are those of karma/training/arms.py, whatever the configuration says. Differences are to the first arm."""
+    arms: tuple[Arm, ...] | None = None
+    """Default: all that the data can train. Objectives beside retrieval: none (action); writing the next item's text after the history
+    (generation), from u (reconstruction), both (pair); writing an item's text from its vector (items); all of these (text); these with
+    images in the tower (images_read), and as an objective too, by their mean squared error (images) or by diffusion. Weights are those of
+    karma/training/arms.py, whatever the configuration says. Differences are to the first arm."""
     paths: tuple[InterestPath, ...] = PATHS_IN_ORDER[:1]
     """Ways to the vectors: recency pool and language model; the pool alone (text and images then go without generation); the language
-    model's state alone over items of content alone; the same with the collaborative part of the items."""
+    model's state alone (state). To show forgetting: the state alone over items of nothing but content that learns (lm), and with the
+    collaborative part (lm+id)."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """A run each."""
     backbone: str | None = None
@@ -90,13 +92,27 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
 def configurations(args: AblateArgs, base: TrainingConfig) -> list[TrainingConfig]:
     """One a seed, path and arm. Raises UsageError, before anything is trained, where a path cannot train an arm."""
     asked = []
-    for seed, path, arm in product(args.seeds, args.paths, args.arms):
+    for seed, path, arm in product(args.seeds, args.paths, args.arms or ARMS_IN_ORDER):
         try:
             asked.append(arm_config(base, arm, path, seed, changes(args, base)))
         except ValueError as error:
             hint = None if PATHS[path]["use_lm"] else "name the --arms: a pool alone has no language model that writes"
             raise UsageError("NO_SUCH_ARM", f"arm {arm} cannot be trained on path {path}: {error}", column="--arms", hint=hint) from None
     return asked
+
+
+def arms_for(data: Path, asked: tuple[Arm, ...] | None) -> tuple[Arm, ...]:
+    """The arms to train on ``data``: those asked for, or all that it can train.
+
+    Raises UsageError where one that reads images was asked for and there are none: it would be the arm of texts by another name.
+    """
+    if read_catalogue(data).has_visual.any():
+        return asked or ARMS_IN_ORDER
+    blind = tuple(arm for arm in ARMS_IN_ORDER if arm not in READ_IMAGES)
+    if reading := [arm for arm in asked or () if arm in READ_IMAGES]:
+        hint = f"of these data --arms may be {' '.join(blind)}"
+        raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=hint)
+    return asked or blind
 
 
 def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
@@ -137,7 +153,7 @@ def runner(args: AblateArgs, data: Path, base: TrainingConfig) -> Callable[[Trai
 def body(args: AblateArgs) -> int:
     """Run what is not finished yet; table and page of all that is are written anew after each run. Raises UsageError."""
     data, base = sources(args)
-    asked = configurations(args, base)
+    asked = configurations(replace(args, arms=arms_for(data, args.arms)), base)
     claim(args.out, base.name, data, None if args.hidden else args.targets or data / TARGETS)
     run = runner(args, data, base)
     written, (table, page) = finished(args.out), write_results(args.out)

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from karma.config import TrainingConfig
 
-Arm = Literal["action", "generation", "reconstruction", "pair", "items", "text", "images", "images_diffusion"]
+Arm = Literal["action", "generation", "reconstruction", "pair", "items", "text", "images_read", "images", "images_diffusion"]
 InterestPath = Literal["pool+lm", "pool", "state", "lm", "lm+id"]
 ARMS_IN_ORDER: tuple[Arm, ...] = get_args(Arm)
 PATHS_IN_ORDER: tuple[InterestPath, ...] = get_args(InterestPath)
@@ -24,11 +24,15 @@ OBJECTIVES: Mapping[Arm, Mapping[str, float | str]] = {
     "pair": {**_OFF, **_GENERATION, **_INTEREST},
     "items": {**_OFF, **_ITEM},
     "text": {**_OFF, **_GENERATION, **_INTEREST, **_ITEM},
+    "images_read": {**_IMAGES, "visual": 0.0},
     "images": {**_IMAGES, "visual_by": "mse"},
     "images_diffusion": {**_IMAGES, "visual_by": "diffusion"},
 }
 """Action only; with KARMA's (i) and (ii) on text (arXiv 2603.22779), one at a time and as a pair; with the same decoder on the item
-vectors; with all three; with images as well, in the tower and as an objective; with that objective by diffusion."""
+vectors; with all three; with images in the tower too; with images as an objective as well; with that objective by diffusion."""
+
+READ_IMAGES: frozenset[Arm] = frozenset({"images_read", "images", "images_diffusion"})
+"""Arms whose tower reads images; the others' does not, whatever the configuration says."""
 
 _CONTENT_THAT_LEARNS = {"latent_semantics": 0}
 PATHS: Mapping[InterestPath, Mapping[str, bool | int]] = {
@@ -43,7 +47,7 @@ forgetting: the state alone over items of content alone, text read by nothing bu
 the same with the collaborative part, a shortcut past the text."""
 
 
-ALL_OF_A_PATH: frozenset[Arm] = frozenset({"text", "images", "images_diffusion"})
+ALL_OF_A_PATH: frozenset[Arm] = READ_IMAGES | {"text"}
 """Arms of all objectives that a path has: without a language model they go without generation. Of the others generation is the point."""
 
 
@@ -58,5 +62,5 @@ def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, ch
     if arm in ALL_OF_A_PATH and not PATHS[path]["use_lm"]:
         told["objectives"]["generation"] = 0.0
     own_items = base.encoder.use_own_items and PATHS[path]["use_pool"]
-    told["encoder"].update({"use_visual": bool(OBJECTIVES[arm]["visual"]), "use_own_items": own_items, **PATHS[path]})
+    told["encoder"].update({"use_visual": arm in READ_IMAGES, "use_own_items": own_items, **PATHS[path]})
     return TrainingConfig.model_validate({**told, "name": f"{base.name}-{path}-{arm}-{seed}", "seed": seed, **changes})

@@ -27,6 +27,7 @@ ON: dict[Arm, set[str]] = {
     "pair": {"generation", "reconstruct_interest"},
     "items": {"reconstruct_item"},
     "text": {"generation", "reconstruct_interest", "reconstruct_item"},
+    "images_read": {"generation", "reconstruct_interest", "reconstruct_item"},
     "images": set(KNOWLEDGE),
     "images_diffusion": set(KNOWLEDGE),
 }
@@ -42,7 +43,7 @@ PARTS: dict[InterestPath, tuple[bool, bool, bool, int]] = {
 def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: InterestPath) -> None:
     base = tiny_config(encoder={"latent_semantics": 9})
     on = ON[arm]
-    if path == "pool" and arm in ("text", "images", "images_diffusion"):
+    if path == "pool" and arm in ("text", "images_read", "images", "images_diffusion"):
         on = on - {"generation"}
     elif path == "pool" and "generation" in on:
         with pytest.raises(ValueError, match="use_lm is false"):
@@ -50,7 +51,7 @@ def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: Inter
         return
     config = arm_config(base, arm, path, 7, {"steps": 3})
     assert {name for name in KNOWLEDGE if getattr(config.objectives, name)} == on
-    assert config.encoder.use_visual == (arm in ("images", "images_diffusion"))
+    assert config.encoder.use_visual == arm.startswith("images")
     assert config.objectives.visual_by == ("diffusion" if arm == "images_diffusion" else "mse")
     encoder = config.encoder
     assert (encoder.use_pool, encoder.use_lm, encoder.use_collaborative, encoder.latent_semantics) == PARTS[path]

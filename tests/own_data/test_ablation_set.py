@@ -1,6 +1,7 @@
 """A finished root is enough for an ablation: its held-out data, its targets, and the configuration that was trained on them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.ablate import main
+from jobs.ablate import arms_for, main
 from jobs.ablation_set import TARGETS, config_of, data_of, leave_targets
 from jobs.errors import UsageError
 from jobs.held_out_figures import read_histories
@@ -57,6 +58,23 @@ def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
     told = ["--set", str(root), "--out", str(tmp_path / "out"), "--arms", "action", "generation", "--paths", "pool"]
     assert main(told) == names.EXIT_USAGE
     assert "[NO_SUCH_ARM]" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_images_no_arm_reads_them(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(root / "training" / "data" / "of-0", data)
+    catalogue = pq.read_table(data / "catalogue.parquet")
+    place = catalogue.schema.get_field_index("features")
+    blind = catalogue.set_column(place, catalogue.schema.field(place), pa.nulls(len(catalogue), catalogue.schema.field(place).type))
+    pq.write_table(blind, data / "catalogue.parquet")
+    assert arms_for(data, None) == ("action", "generation", "reconstruction", "pair", "items", "text")
+    assert arms_for(root / "training" / "data" / "of-0", None)[-3:] == ("images_read", "images", "images_diffusion")
+    config = tmp_path / "tiny.toml"
+    config.write_text('name = "tiny"')
+    told = ["--data", str(data), "--config", str(config), "--out", str(tmp_path / "out"), "--arms", "text", "images"]
+    assert main(told) == names.EXIT_USAGE
+    assert "[NO_IMAGES]" in caplog.text
     assert not (tmp_path / "out").exists()
 
 
