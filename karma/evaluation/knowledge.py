@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from karma.evaluation.cold_items import ScoreBlock, cold_margins, offset_of_share, ranks_with_offset
 from karma.evaluation.evaluate import Catalogue, History, Vectors, encode_catalogue, encode_users, seen_items
-from karma.evaluation.probes import MIN_POSITIVES, average_precision
+from karma.evaluation.probes import labels_read, numbers_read
 from karma.evaluation.ranks import CUTOFFS, hit_rate, rank_of_target
-from karma.evaluation.ridge import Ridge
 from karma.evaluation.spectrum import spectrum
 from karma.evaluation.title_decoys import DECOYS, title_found, title_lsa
 from karma.evaluation.title_labels import Labels, labels_of
@@ -170,16 +169,10 @@ def _probes(users: Vectors, items: Vectors, pairs: Pairs) -> dict[str, float]:
 
 
 def _read(x: Vectors, y: npt.NDArray[np.float64], x_new: Vectors, y_new: npt.NDArray[np.float64], numeric: bool) -> float | None:
-    """What a ridge fitted on (x, y) reads of y_new: R^2, or the macro average precision of labels with MIN_POSITIVES there."""
+    """What a probe fitted on (x, y) reads of y_new: R^2, or the labels' macro average precision; None where too little is there."""
     if len(x) < 6 or len(x_new) < 6:
         return None
-    predicted = Ridge.fit(x, y).predict(x_new)
-    if numeric:
-        spread = ((y_new - y_new.mean(axis=0)) ** 2).sum()
-        return float(1 - ((y_new - predicted) ** 2).sum() / spread) if spread > 0 else None
-    positives = y_new.sum(axis=0)
-    judged = np.flatnonzero((positives >= MIN_POSITIVES) & (positives < len(y_new)))
-    return float(np.mean([average_precision(predicted[:, c], y_new[:, c] > 0) for c in judged])) if len(judged) else None
+    return numbers_read(x, y, x_new, y_new) if numeric else labels_read(x, y > 0, x_new, y_new > 0).macro
 
 
 def _shapes(users: Vectors, items: Vectors) -> dict[str, float]:

@@ -52,36 +52,54 @@ def multi_hot(categories: Sequence[str | None]) -> tuple[list[str], npt.NDArray[
 
 
 def probe_labels(vectors: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_], *, seed: int) -> LabelProbe:
-    """Ridge regression from [n, d] vectors to bool [n, c] labels: average precision of each label on the half that was not fitted.
-
-    Labels with at least MIN_POSITIVES positives there are judged, provided that not all rows have them. Rows of a label are ranked
-    by the predicted value.
+    """``labels_read`` of bool [n, c] labels from [n, d] vectors, on the half that was not fitted.
 
     Raises:
         ValueError: vectors and labels differ in rows, or there are fewer than six.
     """
     fitted, measured = halves(len(vectors), seed)
-    predicted = Ridge.fit(vectors[fitted], labels[fitted]).predict(vectors[measured])
-    positives = labels[measured].sum(axis=0)
-    judged = np.flatnonzero((positives >= MIN_POSITIVES) & (positives < len(measured)))
-    found = np.array([average_precision(predicted[:, column], labels[measured, column]) for column in judged])
-    return LabelProbe(labels=judged, average_precision=found, positive_share=positives[judged] / len(measured))
+    return labels_read(vectors[fitted], labels[fitted], vectors[measured], labels[measured])
 
 
 def probe_number(vectors: npt.NDArray[np.floating], numbers: npt.NDArray[np.floating], *, seed: int) -> float:
-    """R^2 of a ridge regression from [n, d] vectors to numbers [n] on the half that was not fitted.
-
-    ``R^2 = 1 - sum (y - y')^2 / sum (y - mean y)^2``, the sums and the mean over that half: 1 read exactly, 0 as good as the mean.
+    """``numbers_read`` of numbers [n] from [n, d] vectors, on the half that was not fitted.
 
     Raises:
         ValueError: vectors and numbers differ in rows, there are fewer than six, or the measured numbers are all equal.
     """
     fitted, measured = halves(len(vectors), seed)
-    predicted = Ridge.fit(vectors[fitted], numbers[fitted, None]).predict(vectors[measured])[:, 0]
-    spread = float(((numbers[measured] - numbers[measured].mean()) ** 2).sum())
-    if not spread > 0:
+    read = numbers_read(vectors[fitted], numbers[fitted, None], vectors[measured], numbers[measured, None])
+    if read is None:
         raise ValueError("the numbers are all equal: there is nothing to explain")
-    return 1 - float(((numbers[measured] - predicted) ** 2).sum()) / spread
+    return read
+
+
+def labels_read(
+    fitted: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_], measured: npt.NDArray[np.floating], of_measured: npt.NDArray[np.bool_]
+) -> LabelProbe:
+    """A ridge regression fitted on some rows, and the average precision of each label on others, ranked by the predicted value.
+
+    Labels with at least MIN_POSITIVES positives among the measured rows are judged, provided that not all rows have them.
+    """
+    predicted = Ridge.fit(fitted, labels).predict(measured)
+    positives = of_measured.sum(axis=0)
+    judged = np.flatnonzero((positives >= MIN_POSITIVES) & (positives < len(measured)))
+    found = np.array([average_precision(predicted[:, column], of_measured[:, column]) for column in judged])
+    return LabelProbe(labels=judged, average_precision=found, positive_share=positives[judged] / len(measured))
+
+
+def numbers_read(
+    fitted: npt.NDArray[np.floating], numbers: npt.NDArray[np.floating], measured: npt.NDArray[np.floating],
+    of_measured: npt.NDArray[np.floating],
+) -> float | None:  # fmt: skip
+    """R^2 of a ridge regression fitted on some rows, on others; numbers [n, c], all columns together. None where the measured are equal.
+
+    ``R^2 = 1 - sum (y - y')^2 / sum (y - mean y)^2``, sums and mean over the measured rows: 1 read exactly, 0 as good as the mean.
+    """
+    spread = float(((of_measured - of_measured.mean(axis=0)) ** 2).sum())
+    if not spread > 0:
+        return None
+    return 1 - float(((of_measured - Ridge.fit(fitted, numbers).predict(measured)) ** 2).sum()) / spread
 
 
 def halves(rows: int, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -19,7 +19,7 @@ from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_meta, read_trai
 from karma.training.losses import appended, queries_of
 from karma.training.optimiser import rate_at
 from karma.training.run import DivergedError, Run
-from karma.training.trainer import version_of
+from karma.training.trainer import TRAINER_VERSION, version_of
 from tests.karma.conftest import Planted
 from tests.karma.planted import EVENTS, FEATURES, USERS, group_of, tiny_config, write_world
 from tests.karma.test_examples import histories_of
@@ -230,3 +230,18 @@ def test_a_backbone_from_a_folder_leaves_no_trace_of_the_folder(planted: Planted
         assert str(tmp_path) not in (folder / name).read_text()
     (tmp_path / "backbone" / "tokenizer_config.json").write_text("{}")
     assert version_of(changed, read_meta(planted.data)) != folder.name
+
+
+GOLDEN_TRAINER = "3"
+GOLDEN_LOSSES = {
+    "action": 4.38420, "generation": 4.99621, "reconstruct_interest": 5.81114, "reconstruct_item": 5.75042, "visual": 0.67310,
+}  # fmt: skip
+
+
+def test_golden_losses_guard_the_trainer_version(planted: Planted) -> None:
+    """A change of these losses needs a new TRAINER_VERSION: the same configuration then trains another encoder."""
+    run = Run.of(planted.config, read_training_data(planted.data, planted.config.encoder.event_types), progress=False)
+    run.step(1)
+    losses = run.step(2)
+    assert TRAINER_VERSION == GOLDEN_TRAINER
+    assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-3)
