@@ -17,13 +17,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import tyro
 
-from jobs.ablation_runs import finished_runs
+from jobs.ablation_runs import baselines_of, finished_runs, leave_baselines
 from jobs.ablation_set import TARGETS, claim, config_of, data_of
 from jobs.ablation_table import markdown, tables_of
 from jobs.errors import JobError, UsageError
-from jobs.held_out_figures import read_catalogue, read_histories
+from jobs.held_out_figures import HeldOutTargets, rankable_targets, read_catalogue
 from jobs.report.write_ablation import write_ablation_page
 from karma.config import PretrainedModelError, TrainingConfig
+from karma.evaluation.baselines import baseline_ranks
 from karma.training.arms import ARMS_IN_ORDER, PATHS, PATHS_IN_ORDER, READ_IMAGES, Arm, InterestPath, arm_config
 from karma.training.data import TrainingDataError
 from karma.training.hidden import hide
@@ -126,18 +127,17 @@ def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
     return data, TrainingConfig.load(args.config)
 
 
-def held_out(data: Path, targets: Path) -> HeldOut:
+def held_out(data: Path, targets: Path) -> HeldOutTargets:
     """What is ranked: users with a history whose target the catalogue holds."""
-    catalogue, histories = read_catalogue(data), read_histories(data)
     rows = pq.read_table(targets, columns=["user_id", "item_id"]).to_pylist()
-    target = {row["user_id"]: row["item_id"] for row in rows}
-    known = set(catalogue.item_ids)
-    users = [user for user in sorted(target) if user in histories and target[user] in known]
-    taken = {item for history in histories.values() for item in history.item_ids}
-    return HeldOut(
-        catalogue=catalogue, histories=[histories[user] for user in users], targets=[target[user] for user in users],
-        cold=np.array([target[user] not in taken for user in users], bool),
-    )  # fmt: skip
+    return rankable_targets(data, {row["user_id"]: row["item_id"] for row in rows})
+
+
+def arms_judged_on(held_out: HeldOutTargets) -> HeldOut:
+    """``held_out`` as every arm is judged on it."""
+    taken = {item for history in held_out.of_all.values() for item in history.item_ids}
+    cold = np.array([item not in taken for item in held_out.items], bool)
+    return HeldOut(catalogue=held_out.catalogue, histories=held_out.histories, targets=held_out.items, cold=cold)
 
 
 def runner(args: AblateArgs, data: Path, base: TrainingConfig) -> Callable[[TrainingConfig], Mapping[str, Any]]:
@@ -146,7 +146,9 @@ def runner(args: AblateArgs, data: Path, base: TrainingConfig) -> Callable[[Trai
         hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=base.softmax.repeats)
         pairs = hidden.pairs(mask_seen=not base.softmax.repeats)
         return lambda config: run_hidden(config, hidden.data, pairs, args.out, decode=args.decode)
-    judged = held_out(data, args.targets or data / TARGETS)
+    asked = held_out(data, args.targets or data / TARGETS)
+    leave_baselines(args.out, lambda: baseline_ranks(asked.for_baselines(mask_seen=not base.softmax.repeats)))
+    judged = arms_judged_on(asked)
     return lambda config: run_arm(config, data, judged, args.out, decode=args.decode)
 
 
@@ -180,7 +182,7 @@ def finished(out: Path) -> dict[str, int]:
 def write_results(out: Path) -> tuple[str, Path]:
     """Write table and page of all finished runs in ``out``, and return both."""
     runs = finished_runs(out)
-    tables = tables_of(runs)
+    tables = tables_of(runs, baselines_of(out))
     table = markdown(tables)
     (out / TABLE).write_text(table, encoding="utf-8")
     return table, write_ablation_page(out, runs, tables)

@@ -13,17 +13,22 @@ class Cell:
         mean: over the seeds; None where a run has none.
         difference: to the first arm, over the same users, on the mean over the seeds that both have, with its 95 % interval; None for
             the first arm, and where there is no figure a user.
+        to: the baseline that the difference is to, where it is to one.
     """
 
     column: str
     mean: float | None
     difference: PairedDifference | None = None
+    to: str = ""
 
     @property
     def parts(self) -> tuple[str, str]:
         """The figure, and the difference beside it in brackets or nothing."""
         digits = 1 if self.column.startswith("effective_rank") else 3
-        return "n/a" if self.mean is None else f"{self.mean:.{digits}f}", f"({self.difference.brief})" if self.difference else ""
+        return (
+            "n/a" if self.mean is None else f"{self.mean:.{digits}f}",
+            f"({' to '.join(filter(None, [self.difference.brief, self.to]))})" if self.difference else "",
+        )
 
     @property
     def text(self) -> str:
@@ -32,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One arm: how many seeds it has, and a cell a column."""
+    """One arm: how many seeds it has (0: it is a baseline, which has none), and a cell a column."""
 
     arm: str
     seeds: int
@@ -41,9 +46,16 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The arms of one path, the first one that was run in front; ``n`` targets."""
+    """The arms of one path, the first one that was run in front; ``n`` targets.
+
+    Attributes:
+        beside: the baselines on the same targets, then every arm with its differences to the best of them; empty in a hidden study.
+        measured: the columns of ``beside``.
+    """
 
     path: str
     n: int
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    beside: tuple[Row, ...] = ()
+    measured: tuple[str, ...] = ()

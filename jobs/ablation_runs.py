@@ -1,6 +1,7 @@
 """What finished runs of an ablation left, by path, arm and seed, and one figure a user of each."""
 
 import json
+import os
 import re
 import zipfile
 from collections import defaultdict
@@ -21,6 +22,8 @@ from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER
 _NAME = re.compile(rf".*-(?P<path>{'|'.join(map(re.escape, PATHS_IN_ORDER))})-(?P<arm>{'|'.join(ARMS_IN_ORDER)})-(?P<seed>\d+)$")
 
 Floats = npt.NDArray[np.float64]
+Ranks = npt.NDArray[np.int64]
+BASELINES = "baselines.npz"
 EVERY_TARGET = "all targets"
 
 
@@ -37,7 +40,7 @@ class Finished:
         return None if value is None or np.isnan(value) else float(value)
 
     @cached_property
-    def ranks(self) -> npt.NDArray[np.int64]:
+    def ranks(self) -> Ranks:
         """int64 [n], of every target; in a hidden study among the items of its own kind."""
         return self.arrays["ranks"] if "ranks" in self.arrays else self.arrays["own_kind"]
 
@@ -99,6 +102,25 @@ def finished_runs(folder: Path) -> dict[str, dict[str, dict[int, Finished]]]:
         path: {arm: dict(sorted(found[path][arm].items())) for arm in ARMS_IN_ORDER if arm in found[path]}
         for path in PATHS_IN_ORDER if path in found
     }  # fmt: skip
+
+
+def leave_baselines(folder: Path, ranks: Callable[[], Mapping[str, Ranks]]) -> None:
+    """Write the baselines' ranks of the folder's targets beside its runs, whole or not at all, unless they are there."""
+    file = folder / BASELINES
+    if not file.is_file():
+        draft = file.with_suffix(f".{os.getpid()}.draft")  # several processes may share the folder
+        with draft.open("wb") as left:
+            np.savez_compressed(left, allow_pickle=False, **ranks())
+        os.replace(draft, file)
+
+
+def baselines_of(folder: Path) -> dict[str, Ranks]:
+    """What ``leave_baselines`` wrote; empty where it was not called."""
+    file = folder / BASELINES
+    if not file.is_file():
+        return {}
+    with np.load(file) as left:
+        return {name: left[name] for name in left.files}
 
 
 def _read(file: Path) -> Finished | None:

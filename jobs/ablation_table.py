@@ -1,11 +1,11 @@
-"""The tables of an ablation: the mean over seeds of every arm, and its paired difference to the first arm of the path."""
+"""The tables of an ablation: the mean over seeds of every arm, its paired difference to the first arm of the path, and to the baselines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from jobs.ablation_cells import Cell, Row, Table
-from jobs.ablation_runs import Arms, Finished, Floats, Seeds, paired_means, widest_rate
+from jobs.ablation_runs import Arms, Finished, Floats, Ranks, Seeds, paired_means, widest_rate
 from karma.evaluation.bootstrap import PairedDifference, paired_difference
 from karma.evaluation.knowledge import KINDS
 from karma.evaluation.ranks import CUTOFFS
@@ -19,9 +19,9 @@ KNOWLEDGE = (
 )  # fmt: skip
 
 
-def tables_of(runs: Mapping[str, Arms]) -> tuple[Table, ...]:
-    """One a path of ``finished_runs``."""
-    return tuple(_table(path, arms) for path, arms in runs.items())
+def tables_of(runs: Mapping[str, Arms], baselines: Mapping[str, Ranks] | None = None) -> tuple[Table, ...]:
+    """One a path of ``finished_runs``. ``baselines``: the ranks of the same targets by ``baseline_ranks``."""
+    return tuple(_table(path, arms, baselines or {}) for path, arms in runs.items())
 
 
 def markdown(tables: Sequence[Table]) -> str:
@@ -41,6 +41,10 @@ def _markdown(table: Table) -> str:
         _line(["---"] * len(head)),
     ]
     lines += [_line([row.arm, str(row.seeds), *(cell.text for cell in row.cells)]) for row in table.rows]
+    if table.beside:
+        told = "the same beside the baselines; in brackets the paired difference to the best of them at that cut-off"
+        lines += ["", told, "", _line(["", "seeds", *table.measured]), _line(["---"] * (2 + len(table.measured)))]
+        lines += [_line([row.arm, str(row.seeds or ""), *(cell.text for cell in row.cells)]) for row in table.beside]
     return "\n".join([*lines, ""])
 
 
@@ -48,7 +52,7 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _table(path: str, arms: Arms) -> Table:
+def _table(path: str, arms: Arms, baselines: Mapping[str, Ranks]) -> Table:
     first = next(iter(arms.values()))
     runs = [run for seeds in arms.values() for run in seeds.values()]
     columns = _columns(runs)
@@ -56,7 +60,26 @@ def _table(path: str, arms: Arms) -> Table:
         Row(arm=arm, seeds=len(seeds), cells=tuple(_cell(column, seeds, None if seeds is first else first) for column in columns))
         for arm, seeds in arms.items()
     )
-    return Table(path=path, n=runs[0].figures["n"], columns=columns, rows=tuple(rows))
+    measured = tuple(column for column in RATES if column in columns) if baselines else ()
+    beside = tuple(_beside(arms, baselines, measured)) if measured else ()
+    return Table(path=path, n=runs[0].figures["n"], columns=columns, rows=tuple(rows), beside=beside, measured=measured)
+
+
+def _beside(arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) -> Iterator[Row]:
+    hits = {
+        name: {column: (ranks <= int(column.removeprefix("HR@"))).astype(float) for column in columns} for name, ranks in baselines.items()
+    }
+    for name, found in hits.items():
+        yield Row(arm=name, seeds=0, cells=tuple(Cell(column=column, mean=float(found[column].mean())) for column in columns))
+    for arm, seeds in arms.items():
+        yield Row(arm=arm, seeds=len(seeds), cells=tuple(_beside_the_best(column, seeds, hits) for column in columns))
+
+
+def _beside_the_best(column: str, arm: Seeds, hits: Mapping[str, Mapping[str, Floats]]) -> Cell:
+    best = max(hits, key=lambda name: float(hits[name][column].mean()))
+    ours = _by_user(column, arm)
+    difference = difference_of(ours, dict.fromkeys(ours, hits[best][column]))
+    return Cell(column=column, mean=_cell(column, arm, None).mean, difference=difference, to=best)
 
 
 def _columns(runs: Sequence[Finished]) -> tuple[str, ...]:

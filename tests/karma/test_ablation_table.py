@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.ablation_runs import finished_runs
+from jobs.ablation_runs import baselines_of, finished_runs, leave_baselines
 from jobs.ablation_table import markdown, tables_of
 
 
 def ablation_table(folder: Path) -> str:
-    return markdown(tables_of(finished_runs(folder)))
+    return markdown(tables_of(finished_runs(folder), baselines_of(folder)))
 
 
 def leave(folder: Path, arm: str, seed: int, ranks: list[int]) -> None:
@@ -38,6 +38,24 @@ def test_an_arm_whose_name_begins_like_another_is_its_own_row(tmp_path: Path) ->
     table = ablation_table(tmp_path).splitlines()
     assert table[4] == "| images | 1 | 0.500 | 0.500 | 0.500 |"
     assert table[5].startswith("| images_diffusion | 1 | 1.000 (+0.500 [")
+
+
+def test_an_arm_stands_beside_the_baseline_that_is_best_at_the_cut_off(tmp_path: Path) -> None:
+    leave(tmp_path, "action", 0, [1, 2, 300, 400])
+    leave(tmp_path, "action", 1, [1, 20, 20, 400])
+    leave_baselines(tmp_path, lambda: {"co": np.array([1, 100, 100, 100]), "text": np.array([5, 40, 300, 300])})
+    leave_baselines(tmp_path, lambda: {"never": np.ones(4)})  # there already
+    table = ablation_table(tmp_path).splitlines()[5:]
+    assert table[1].startswith("the same beside the baselines")
+    assert table[3:7] == ["|  | seeds | HR@10 | HR@50 | HR@200 |", "| --- | --- | --- | --- | --- |",
+                          "| co |  | 0.250 | 0.250 | 1.000 |", "| text |  | 0.250 | 0.500 | 0.500 |"]  # fmt: skip
+    at_10, at_50, at_200 = table[7].split(" | ")[2:]
+    assert at_10.startswith("0.375 (+0.125 [")
+    assert at_10.endswith("] to co)")  # both have a quarter: the first of them
+    assert at_50.startswith("0.625 (+0.125 [")
+    assert at_50.endswith("] to text)")
+    assert at_200.startswith("0.625 (-0.375 [")
+    assert at_200.endswith("] to co) |")
 
 
 def test_users_of_a_hidden_study_are_resampled_and_not_their_pairs(tmp_path: Path) -> None:

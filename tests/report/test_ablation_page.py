@@ -46,6 +46,17 @@ def test_the_page_shows_the_cells_of_the_markdown_table(tmp_path: Path) -> None:
     assert text[2].startswith("0.500 (+0.250 ["), "against seed 0 alone: a half minus a quarter"
 
 
+def test_the_page_shows_the_arms_beside_the_baselines(tmp_path: Path) -> None:
+    runs = finished_runs(whole(tmp_path))
+    tables = tables_of(runs, {"co": np.full(40, 11)})
+    shown = Elements(write_ablation_page(tmp_path, runs, tables).read_text(encoding="utf-8")).rows
+    assert shown["beside-pool"][0][1:] == ["seeds", "HR@10", "HR@50", "HR@200"]
+    assert shown["beside-pool"][1] == ["co", "", "0.000", "1.000", "1.000"]
+    for table in tables:
+        lines = [line.strip("| ").split(" | ") for line in markdown([table]).splitlines() if line.startswith("|")]
+        assert shown[f"beside-{table.path}"][2:] == lines[-len(table.rows) :]
+
+
 def test_whiskers_reach_as_far_as_the_interval(page: str) -> None:
     action, text = figures_in(page)["bars-pool+lm"]["data"]
     assert (action["name"], text["name"]) == ("action", "text")
