@@ -44,6 +44,16 @@ def test_cosines_are_those_of_the_truncated_decomposition(directions: int) -> No
     np.testing.assert_allclose(found[full] @ found[full].T, expected[full] @ expected[full].T, atol=1e-4)
 
 
+def test_of_many_texts_the_directions_are_those_of_evenly_chosen_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("karma.training.latent_semantics.MOST_TEXTS", 4)  # of eight: every second one
+    _, scales, directions = np.linalg.svd(weighted(TEXTS)[::2], full_matrices=False)
+    kept = weighted(TEXTS) @ directions[scales > 1e-9].T
+    found = read(TEXTS, 20).numpy()
+    seen = [row for row in range(len(TEXTS)) if np.linalg.norm(kept[row]) > 1e-6]
+    unit = kept[seen] / np.linalg.norm(kept[seen], axis=1, keepdims=True)
+    np.testing.assert_allclose(found[seen] @ found[seen].T, unit @ unit.T, atol=1e-4)
+
+
 def test_a_new_text_lies_where_its_known_words_are() -> None:
     new = read([[3, 4, 9]], 20).numpy()[0]
     known = read(TEXTS, 20).numpy()
