@@ -15,7 +15,7 @@ MOST_ANCHORS = 8192
 SAME_ITEM = 1 - 1e-5
 """Cosine from which two events have one item. Events carry vectors, not ids; what has one vector cannot be told apart further on."""
 
-STEPS = 3
+STEPS = 2
 KERNEL_EXPONENT = 0.3
 RATE, SCALE = 1.0, 14.0
 """Where eta and s start. On untrained vectors of a shop (2,827 targets) twice the scale, or three times the rate, finds fewer own items."""
