@@ -154,6 +154,8 @@ class ObjectiveConfig(Config):
             found it worse).
         ramp_steps: the knowledge weights grow linearly from 0 over these steps, so that they do not starve the action loss.
         prefix_tokens: tokens that the reconstruction decoder gets in place of a vector.
+        decoded: most vectors of a micro-batch, of interests and of items each, whose text is decoded; else decoding would be most of the
+            time of a step of hundreds of histories.
     """
 
     action: float = 1.0
@@ -166,6 +168,7 @@ class ObjectiveConfig(Config):
     prefix_tokens: int = 4
     decoder_hidden: int = 128
     decoder_layers: int = 1
+    decoded: int = Field(default=64, ge=1)
 
 
 class SoftmaxConfig(Config):

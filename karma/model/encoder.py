@@ -70,16 +70,18 @@ class KarmaEncoder(nn.Module):
         """
         pooled = self.read(queries)
         has_query = query_index >= 0
-        if not len(pooled):
-            pooled = pooled.new_zeros(1, pooled.shape[-1])
-        index = query_index.clamp(min=0)
-        mask = has_query[..., None]
+        places = has_query.nonzero(as_tuple=True)
+
+        def beside(vectors: Tensor) -> Tensor:
+            """[queries, w] -> [b, t, w]; few events have a query, so only those are gathered."""
+            return vectors.new_zeros(*query_index.shape, vectors.shape[-1]).index_put(places, vectors[query_index[places]])
+
         return HistoryBatch(
             items=items,
             kinds=kinds,
             event_types=event_types,
-            query_tokens=pooled[index] * mask,
-            query_vectors=self.tower.text_vector(pooled)[index] * mask,
+            query_tokens=beside(pooled if self.interest.residual is not None else pooled[:, :0]),
+            query_vectors=beside(self.tower.text_vector(pooled)),
             has_query=has_query,
             anchors=anchors,
         )

@@ -25,7 +25,8 @@ class HistoryBatch:
         items: float [b, t, d], the item's vector; zeros where ``kinds`` is not ITEM.
         kinds: int64 [b, t], one of PADDING, ITEM, UNKNOWN_ITEM, QUERY_ONLY.
         event_types: int64 [b, t].
-        query_tokens: float [b, t, width of texts], the event's query as the tower reads texts; zeros where it has none.
+        query_tokens: float [b, t, width of texts], the event's query as the tower reads texts; zeros where it has none. Of width 0
+            without a language model, which alone reads them.
         query_vectors: float [b, t, d], the same query in the items' space.
         has_query: bool [b, t].
         anchors: float [a, d], unit vectors of known items; None: those that the encoder keeps.

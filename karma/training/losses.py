@@ -158,9 +158,10 @@ class _Step:
         return self._items[self._column[self._sampled]], self._sampled
 
     def reconstruct(self, vectors: Tensor, places: Tensor) -> Tensor:
-        decoder = self._learner.decoders.text
+        decoder, most = self._learner.decoders.text, self._learner.config.objectives.decoded
         if decoder is None:
             raise RuntimeError("reconstruction needs its decoder")
+        vectors, places = vectors[:most], places[:most]  # windows are drawn in no order
         _, write, real = self._learner.tensors.texts.written(places)
         return reconstruction_loss(decoder(vectors, write), decoder.prefix_tokens, decoder.head.weight, write, real)
 
