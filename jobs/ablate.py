@@ -8,7 +8,7 @@ finished is skipped and what was stopped goes on; several processes may share th
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import tyro
 
-from jobs.ablation_runs import baselines_of, finished_runs, leave_baselines
+from jobs.ablation_runs import Ranks, baselines_of, finished_runs, leave_baselines
 from jobs.ablation_set import TARGETS, claim, config_of, data_of
 from jobs.ablation_table import markdown, tables_of
 from jobs.errors import JobError, UsageError
@@ -25,8 +25,9 @@ from jobs.held_out_figures import HeldOutTargets, rankable_targets, read_catalog
 from jobs.report.write_ablation import write_ablation_page
 from karma.config import PretrainedModelError, TrainingConfig
 from karma.evaluation.baselines import baseline_ranks
+from karma.manifest import value_digest
 from karma.training.arms import ARMS_IN_ORDER, PATHS, PATHS_IN_ORDER, READ_IMAGES, Arm, InterestPath, arm_config
-from karma.training.data import TrainingDataError
+from karma.training.data import TrainingDataError, read_meta
 from karma.training.hidden import hide
 from karma.training.run import DivergedError
 from karma.training.study import HeldOut, run_arm, run_hidden
@@ -57,10 +58,10 @@ class AblateArgs:
     config: Path | None = None
     """Training configuration; default: that of the encoder which --set trained on the same data."""
     arms: tuple[Arm, ...] | None = None
-    """Default: all that the data can train. Objectives beside retrieval: none (action); writing the next item's text after the history
-    (generation), from u (reconstruction), both (pair); writing an item's text from its vector (items); all of these (text); these with
-    images in the tower (images_read), and as an objective too, by their mean squared error (images) or by diffusion. Weights are those of
-    karma/training/arms.py, whatever the configuration says. Differences are to the first arm."""
+    """Default: all that data and paths can train. Objectives beside retrieval: none (action); writing the next item's text after the
+    history (generation), from u (reconstruction), both (pair); writing an item's text from its vector (items); all of these (text);
+    these with images in the tower (images_read), and as an objective too, by their mean squared error (images) or by diffusion. Weights
+    are those of karma/training/arms.py, whatever the configuration says. Differences are to the first arm."""
     paths: tuple[InterestPath, ...] = PATHS_IN_ORDER[:1]
     """Ways to the vectors: recency pool and language model; the pool alone (text and images then go without generation); the language
     model's state alone (state). To show forgetting: the state alone over items of nothing but content that learns (lm), and with the
@@ -90,10 +91,21 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     return {"protocol": "leave_last_out", **told, "max_seconds": None, "guard": judged_not_stopped}
 
 
-def configurations(args: AblateArgs, base: TrainingConfig) -> list[TrainingConfig]:
-    """One a seed, path and arm. Raises UsageError, before anything is trained, where a path cannot train an arm."""
+def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> list[TrainingConfig]:
+    """One a seed, path and arm; where no --arms are named, all that every path can train.
+
+    Args:
+        images: whether an item of the training data has one; else an arm that reads images would be that of texts by another name.
+
+    Raises UsageError, before anything is trained: an arm that was named cannot be trained.
+    """
+    usable = [arm for arm in ARMS_IN_ORDER if images or arm not in READ_IMAGES]
+    if reading := [arm for arm in args.arms or () if arm not in usable]:
+        told = f"of these data --arms may be {' '.join(usable)}"
+        raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=told)
+    named = args.arms or tuple(arm for arm in usable if all(_trains(base, arm, path) for path in args.paths))
     asked = []
-    for seed, path, arm in product(args.seeds, args.paths, args.arms or ARMS_IN_ORDER):
+    for seed, path, arm in product(args.seeds, args.paths, named):
         try:
             asked.append(arm_config(base, arm, path, seed, changes(args, base)))
         except ValueError as error:
@@ -102,18 +114,13 @@ def configurations(args: AblateArgs, base: TrainingConfig) -> list[TrainingConfi
     return asked
 
 
-def arms_for(data: Path, asked: tuple[Arm, ...] | None) -> tuple[Arm, ...]:
-    """The arms to train on ``data``: those asked for, or all that it can train.
-
-    Raises UsageError where one that reads images was asked for and there are none: it would be the arm of texts by another name.
-    """
-    if read_catalogue(data).has_visual.any():
-        return asked or ARMS_IN_ORDER
-    blind = tuple(arm for arm in ARMS_IN_ORDER if arm not in READ_IMAGES)
-    if reading := [arm for arm in asked or () if arm in READ_IMAGES]:
-        hint = f"of these data --arms may be {' '.join(blind)}"
-        raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=hint)
-    return asked or blind
+def _trains(base: TrainingConfig, arm: Arm, path: InterestPath) -> bool:
+    """Whether ``path`` has what ``arm`` trains."""
+    try:
+        arm_config(base, arm, path, 0, {})
+    except ValueError:
+        return False
+    return True
 
 
 def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
@@ -140,36 +147,56 @@ def arms_judged_on(held_out: HeldOutTargets) -> HeldOut:
     return HeldOut(catalogue=held_out.catalogue, histories=held_out.histories, targets=held_out.items, cold=cold)
 
 
-def runner(args: AblateArgs, data: Path, base: TrainingConfig) -> Callable[[TrainingConfig], Mapping[str, Any]]:
-    """A function that runs one configuration on what ``args`` name."""
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is done in the folder.
+
+    Attributes:
+        run: runs one configuration.
+        asked: digest of what the baselines are asked; empty in a hidden study, which has none.
+        baselines: their ranks of the same targets.
+    """
+
+    run: Callable[[TrainingConfig], Mapping[str, Any]]
+    asked: str = ""
+    baselines: Callable[[], Mapping[str, Ranks]] = dict
+
+
+def task_of(args: AblateArgs, data: Path, base: TrainingConfig) -> Task:
+    """The task that ``args`` name."""
+    mask_seen = not base.softmax.repeats
     if args.hidden:
-        hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=base.softmax.repeats)
-        pairs = hidden.pairs(mask_seen=not base.softmax.repeats)
-        return lambda config: run_hidden(config, hidden.data, pairs, args.out, decode=args.decode)
-    asked = held_out(data, args.targets or data / TARGETS)
-    leave_baselines(args.out, lambda: baseline_ranks(asked.for_baselines(mask_seen=not base.softmax.repeats)))
-    judged = arms_judged_on(asked)
-    return lambda config: run_arm(config, data, judged, args.out, decode=args.decode)
+        hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=not mask_seen)
+        pairs = hidden.pairs(mask_seen=mask_seen)
+        return Task(run=lambda config: run_hidden(config, hidden.data, pairs, args.out, decode=args.decode))
+    held = held_out(data, args.targets or data / TARGETS)
+    judged = arms_judged_on(held)
+    return Task(
+        run=lambda config: run_arm(config, data, judged, args.out, decode=args.decode),
+        asked=value_digest(read_meta(data).fingerprint, list(held.users), list(held.items), mask_seen),
+        baselines=lambda: baseline_ranks(held.for_baselines(mask_seen)),
+    )
 
 
 def body(args: AblateArgs) -> int:
     """Run what is not finished yet; table and page of all that is are written anew after each run. Raises UsageError."""
     data, base = sources(args)
-    asked = configurations(replace(args, arms=arms_for(data, args.arms)), base)
+    asked = configurations(args, base, images=bool(read_catalogue(data).has_visual.any()))
     claim(args.out, base.name, data, None if args.hidden else args.targets or data / TARGETS)
-    run = runner(args, data, base)
-    written, (table, page) = finished(args.out), write_results(args.out)
+    task = task_of(args, data, base)
+    written, (table, page) = finished(args.out), write_results(args.out, task.asked)
     failed = False
     for config in asked:
         try:
-            found = run(config)
+            found = task.run(config)
         except DivergedError as error:  # a finding about this arm; the others go on
             failed = True
             log.error("%s: %s", config.name, error)
             continue
         log.info("%s: %s", config.name, {name: round(value, 4) for name, value in found.items() if "HR@" in name and value is not None})
-        if (there := finished(args.out)) != written:
-            written, (table, page) = there, write_results(args.out)
+        new = bool(task.asked) and leave_baselines(args.out, task.asked, task.baselines)
+        if new or finished(args.out) != written:
+            written, (table, page) = finished(args.out), write_results(args.out, task.asked)
     sys.stdout.write(f"{table}\npage: {page}\n")
     return names.EXIT_FAILED if failed else names.EXIT_DONE
 
@@ -179,10 +206,10 @@ def finished(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in out.glob("*.json")}
 
 
-def write_results(out: Path) -> tuple[str, Path]:
-    """Write table and page of all finished runs in ``out``, and return both."""
+def write_results(out: Path, asked: str) -> tuple[str, Path]:
+    """Write table and page of all finished runs in ``out``, beside the baselines' answers to ``asked``, and return both."""
     runs = finished_runs(out)
-    tables = tables_of(runs, baselines_of(out))
+    tables = tables_of(runs, baselines_of(out, asked))
     table = markdown(tables)
     (out / TABLE).write_text(table, encoding="utf-8")
     return table, write_ablation_page(out, runs, tables)

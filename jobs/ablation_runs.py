@@ -24,6 +24,7 @@ _NAME = re.compile(rf".*-(?P<path>{'|'.join(map(re.escape, PATHS_IN_ORDER))})-(?
 Floats = npt.NDArray[np.float64]
 Ranks = npt.NDArray[np.int64]
 BASELINES = "baselines.npz"
+_ASKED = "asked"
 EVERY_TARGET = "all targets"
 
 
@@ -104,23 +105,34 @@ def finished_runs(folder: Path) -> dict[str, dict[str, dict[int, Finished]]]:
     }  # fmt: skip
 
 
-def leave_baselines(folder: Path, ranks: Callable[[], Mapping[str, Ranks]]) -> None:
-    """Write the baselines' ranks of the folder's targets beside its runs, whole or not at all, unless they are there."""
-    file = folder / BASELINES
-    if not file.is_file():
-        draft = file.with_suffix(f".{os.getpid()}.draft")  # several processes may share the folder
-        with draft.open("wb") as left:
-            np.savez_compressed(left, allow_pickle=False, **ranks())
-        os.replace(draft, file)
+def leave_baselines(folder: Path, asked: str, ranks: Callable[[], Mapping[str, Ranks]]) -> bool:
+    """Write the baselines' ranks of the folder's targets beside its runs, whole or not at all, unless they are there; whether it did.
+
+    Args:
+        asked: digest of what the baselines were asked; ranks of another one are replaced.
+    """
+    if asked == _asked_of(folder):
+        return False
+    draft = folder / f"{BASELINES}.{os.getpid()}.draft"  # several processes may share the folder
+    with draft.open("wb") as left:
+        np.savez_compressed(left, allow_pickle=False, **{_ASKED: np.array(asked)}, **ranks())
+    os.replace(draft, folder / BASELINES)
+    return True
 
 
-def baselines_of(folder: Path) -> dict[str, Ranks]:
-    """What ``leave_baselines`` wrote; empty where it was not called."""
-    file = folder / BASELINES
-    if not file.is_file():
+def baselines_of(folder: Path, asked: str) -> dict[str, Ranks]:
+    """What ``leave_baselines`` wrote of ``asked``; empty where it was not called."""
+    if asked != _asked_of(folder):
         return {}
-    with np.load(file) as left:
-        return {name: left[name] for name in left.files}
+    with np.load(folder / BASELINES) as left:
+        return {name: left[name] for name in left.files if name != _ASKED}
+
+
+def _asked_of(folder: Path) -> str | None:
+    if not (folder / BASELINES).is_file():
+        return None
+    with np.load(folder / BASELINES) as left:
+        return str(left[_ASKED])
 
 
 def _read(file: Path) -> Finished | None:

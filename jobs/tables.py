@@ -221,9 +221,9 @@ class Tables:
     def _rows_held(self, name: str) -> pa.Table:
         """All rows of a table, read once a version: a stage asks its ledger a dozen times, and writes to it twice."""
         held = self._held.get(name)
+        if held and not _caught_up(held.log):
+            held = None
         log = held.log if held else deltalake.DeltaTable(self._places.table(name))
-        if held:
-            log.update_incremental()  # reads the commits since; to open a table reads them all
         if held is None or held.version != log.version():
             held = self._held[name] = _Held(log, log.version(), log.to_pyarrow_table().combine_chunks())
         return held.rows
@@ -231,9 +231,9 @@ class Tables:
     def _hold_too(self, appended: pa.Table, name: str) -> None:
         """Add rows just committed to those that are held. Only where theirs is the one commit since: else another writer's is missing."""
         held = self._held.get(name)
-        if held is None:
+        if held is None or not _caught_up(held.log):
+            self._held.pop(name, None)
             return
-        held.log.update_incremental()
         if held.log.version() == held.version + 1:
             rows = appended.select(held.rows.column_names).cast(held.rows.schema)
             self._held[name] = _Held(held.log, held.log.version(), pa.concat_tables([held.rows, rows]).combine_chunks())
@@ -258,6 +258,15 @@ class Tables:
 
     def _committed(self) -> int:
         return int(self._spark.conf.get(_COMMIT_VERSION) or -1)
+
+
+def _caught_up(log: deltalake.DeltaTable) -> bool:
+    """Read the commits since, where opening the table would read them all. False: its log went back, as after a restore."""
+    try:
+        log.update_incremental()
+    except DeltaError:
+        return False
+    return True
 
 
 def _predicate(where: Where) -> str:

@@ -33,7 +33,8 @@ class SourceConfig(Config):
 
 
 class TextEncoderConfig(SourceConfig):
-    """A frozen text encoder (any ``AutoModel``) whose sentence vectors the tower reads in the place of the backbone's token embeddings.
+    """A frozen text encoder (any ``AutoModel``) whose sentence vectors the tower reads in the place of the backbone's token embeddings
+    and of latent semantics.
 
     It reads item texts and queries, in training and when served; the artefact holds it whole. The backbone still writes texts.
     """
@@ -56,7 +57,7 @@ class LowRankConfig(Config):
 
 
 class BackboneConfig(SourceConfig):
-    """The causal language model that reads a history, and whose token embeddings read item texts and queries.
+    """The causal language model that reads a history, and whose token embeddings read item texts and queries (``latent_semantics`` too).
 
     Attributes:
         source: folder or hub id of any Hugging Face causal LM with its tokenizer; None makes a Llama of the sizes below.
@@ -111,8 +112,8 @@ class EncoderConfig(Config):
         use_own_items: beside the pool, how often each item was taken, and steps that bring the vector near those items again;
             for shops where the same item is taken again.
         use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
-        latent_semantics: directions of latent semantic analysis that the tower reads of a text beside the token embeddings, which learn;
-            0 leaves them out, as does a frozen text encoder.
+        latent_semantics: directions of latent semantic analysis that are read of item texts and queries beside the token embeddings, which
+            learn; 0 leaves them out, as does a frozen text encoder. The artefact holds as many numbers for each token of the vocabulary.
         kernel_exponents: the pooling path's recency kernels start at rank^-exponent, one kernel each.
         visual_components: principal components of the frozen image features that the tower reads.
         max_tokens: most tokens read of an item's text or a query.

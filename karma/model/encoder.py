@@ -19,8 +19,8 @@ class KarmaEncoder(nn.Module):
         features: frozen image features an item may have.
         rows: items with a collaborative row.
         anchors: vectors of known items that the user's own items are told from (``karma.model.own_items``).
-        text_encoder: reads item texts and queries; None: the backbone's token embeddings do.
-        semantics: reads them beside the token embeddings; None where there is a text encoder, or the configuration wants none.
+        text_encoder: reads item texts and queries; None: the backbone's token embeddings and ``semantics`` do.
+        semantics: None where there is a text encoder, where texts are not read, or where the configuration wants none.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class KarmaEncoder(nn.Module):
         self.anchors = anchors
         self.backbone = backbone
         self.text_encoder = text_encoder
-        directions = 0 if text_encoder is not None else config.latent_semantics
+        directions = config.latent_semantics if config.use_text and text_encoder is None else 0
         self.semantics = LatentSemantics(backbone.embeddings.num_embeddings, directions) if directions else None
         text_width = directions + (backbone.width if text_encoder is None else text_encoder.width)
         self.tower = ItemTower(config, text_width=text_width, features=features, rows=rows)

@@ -47,20 +47,20 @@ class ItemTower(nn.Module):
                 nn.init.normal_(layer.weight, std=spread, generator=generator)
 
     @torch.no_grad()
-    def whiten_text(self, text: Tensor, learnt: int) -> None:
+    def whiten_text(self, text: Tensor, dense: int) -> None:
         """Let W_t read whitened texts, given what was read of them at the start [n, w]; whitened rows have a mean square norm of 1.
 
         Token embeddings of a language model lie in a narrow cone: their plain means find fewer items of like titles than random vectors do.
-        They are the first ``learnt`` columns; the directions of ``LatentSemantics`` after them have the lengths that they should have.
+        They are the first ``dense`` columns; the directions of ``LatentSemantics`` after them have the lengths that they should have.
         """
         if self.text is None or len(text) < 2:
             return
         self.text_mean.copy_(text.mean(0))
-        centred = (text - self.text_mean)[:, :learnt]
+        centred = (text - self.text_mean)[:, :dense]
         energies, directions = torch.linalg.eigh(torch.cov(centred.T.double(), correction=0))
         scales = (energies.clamp(min=0) + WHITENING_RIDGE * energies.mean().clamp(min=1e-12)) ** -0.5
         whitener = (directions * scales) @ directions.T / len(scales) ** 0.5
-        self.text.weight[:, :learnt] = (self.text.weight[:, :learnt].double() @ whitener).float()
+        self.text.weight[:, :dense] = (self.text.weight[:, :dense].double() @ whitener).float()
 
     def reduce(self, features: Tensor) -> Tensor:
         """Frozen features [n, f] to their principal components [n, c]; [n, 0] where the tower reads no image."""
@@ -91,7 +91,7 @@ class ItemTower(nn.Module):
         return F.normalize(total.float(), dim=-1)
 
     def text_vector(self, text: Tensor) -> Tensor:
-        """Pooled texts [n, w] of queries in the items' space [n, d], unit length; zeros where the text or the text part is missing."""
+        """What was read of queries, [n, w], in the items' space [n, d], unit length; zeros where the text or the text part is missing."""
         if self.text is None:
             return text.new_zeros(len(text), len(self.bias))
         return F.normalize(self.text(text - self.text_mean).float(), dim=-1)

@@ -1,4 +1,4 @@
-"""A frozen text encoder: sentence vectors of item texts and queries, in the place of the backbone's token embeddings."""
+"""A frozen text encoder: sentence vectors of item texts and queries, in the place of token embeddings and latent semantics."""
 
 import torch
 import torch.nn.functional as F

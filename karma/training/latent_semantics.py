@@ -9,6 +9,8 @@ from torch import Tensor
 from karma.tokenizer import TokenBag
 
 OVERSAMPLING, POWER_ITERATIONS = 16, 4
+ROUNDING = 1e-4
+"""Of the largest: what is smaller comes from float32 alone."""
 MOST_TEXTS = 100_000
 """Of more, the directions are those of evenly chosen ones: a million rows of 400 would be 1.6 GB a copy."""
 
@@ -30,14 +32,24 @@ def latent_directions(texts: TokenBag, *, vocabulary: int, directions: int, seed
     places = torch.stack([rows[chosen] // apart, columns[chosen]])
     shape = (-(-len(texts.offsets) // apart), vocabulary)
     scaled = torch.sparse_coo_tensor(places, (weighted / norms[rows])[chosen], shape, check_invariants=True).coalesce()
-    kept = min(directions, len(places[0].unique()), len(places[1].unique()))
     table = torch.zeros(vocabulary, directions)
-    if kept:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            found = torch.svd_lowrank(scaled, q=min(kept + OVERSAMPLING, *scaled.shape), niter=POWER_ITERATIONS)[2]
-        table[:, :kept] = idf[:, None] * found[:, :kept] * (uses > 0)[:, None]
+    leading = _leading(scaled, directions, seed)
+    table[:, : leading.shape[1]] = idf[:, None] * leading
+    table[table.norm(dim=1) < ROUNDING * table.norm(dim=1).max()] = 0.0  # a token that no direction is of; its text would be read as noise
     return table
+
+
+def _leading(scaled: Tensor, directions: int, seed: int) -> Tensor:
+    """At most ``directions`` right singular vectors [v, k], those whose value is more than rounding, the largest entry of each positive."""
+    most = min(directions + OVERSAMPLING, *scaled.shape)
+    if not scaled.values().numel():
+        return torch.zeros(scaled.shape[1], 0)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        _, scales, found = torch.svd_lowrank(scaled, q=most, niter=POWER_ITERATIONS)
+    found = found[:, : min(directions, int((scales > ROUNDING * scales[0]).sum()))]
+    largest = found.gather(0, found.abs().argmax(0, keepdim=True))
+    return found * largest.sign()
 
 
 def _counts(texts: TokenBag, vocabulary: int) -> Tensor:

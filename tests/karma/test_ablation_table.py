@@ -9,8 +9,8 @@ from jobs.ablation_runs import baselines_of, finished_runs, leave_baselines
 from jobs.ablation_table import markdown, tables_of
 
 
-def ablation_table(folder: Path) -> str:
-    return markdown(tables_of(finished_runs(folder), baselines_of(folder)))
+def ablation_table(folder: Path, asked: str = "") -> str:
+    return markdown(tables_of(finished_runs(folder), baselines_of(folder, asked)))
 
 
 def leave(folder: Path, arm: str, seed: int, ranks: list[int]) -> None:
@@ -43,9 +43,11 @@ def test_an_arm_whose_name_begins_like_another_is_its_own_row(tmp_path: Path) ->
 def test_an_arm_stands_beside_the_baseline_that_is_best_at_the_cut_off(tmp_path: Path) -> None:
     leave(tmp_path, "action", 0, [1, 2, 300, 400])
     leave(tmp_path, "action", 1, [1, 20, 20, 400])
-    leave_baselines(tmp_path, lambda: {"co": np.array([1, 100, 100, 100]), "text": np.array([5, 40, 300, 300])})
-    leave_baselines(tmp_path, lambda: {"never": np.ones(4)})  # there already
-    table = ablation_table(tmp_path).splitlines()[5:]
+    assert leave_baselines(tmp_path, "other", lambda: {"gone": np.ones(4)})
+    assert leave_baselines(tmp_path, "this", lambda: {"co": np.array([1, 100, 100, 100]), "text": np.array([5, 40, 300, 300])})
+    assert not leave_baselines(tmp_path, "this", lambda: {"never": np.ones(4)})  # there already
+    assert "baselines" not in ablation_table(tmp_path, "other")
+    table = ablation_table(tmp_path, "this").splitlines()[5:]
     assert table[1].startswith("the same beside the baselines")
     assert table[3:7] == ["|  | seeds | HR@10 | HR@50 | HR@200 |", "| --- | --- | --- | --- | --- |",
                           "| co |  | 0.250 | 0.250 | 1.000 |", "| text |  | 0.250 | 0.500 | 0.500 |"]  # fmt: skip

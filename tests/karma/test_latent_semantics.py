@@ -49,9 +49,18 @@ def test_of_many_texts_the_directions_are_those_of_evenly_chosen_ones(monkeypatc
     _, scales, directions = np.linalg.svd(weighted(TEXTS)[::2], full_matrices=False)
     kept = weighted(TEXTS) @ directions[scales > 1e-9].T
     found = read(TEXTS, 20).numpy()
+    assert not read([[8]], 20).any()  # in none of the four
     seen = [row for row in range(len(TEXTS)) if np.linalg.norm(kept[row]) > 1e-6]
     unit = kept[seen] / np.linalg.norm(kept[seen], axis=1, keepdims=True)
     np.testing.assert_allclose(found[seen] @ found[seen].T, unit @ unit.T, atol=1e-4)
+
+
+def test_texts_that_repeat_leave_no_direction_to_chance() -> None:
+    """Five texts twenty times over have four directions; a text of their words in another mix is read alike at every seed."""
+    texts = TEXTS[:5] * 20
+    tables = [latent_directions(bag_of(texts), vocabulary=VOCABULARY, directions=20, seed=seed) for seed in (0, 1)]
+    assert int(tables[0].any(0).sum()) == np.linalg.matrix_rank(weighted(TEXTS[:5])) == 4
+    assert torch.allclose(*tables, atol=1e-4)  # signs too
 
 
 def test_a_new_text_lies_where_its_known_words_are() -> None:

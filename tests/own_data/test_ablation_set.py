@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.ablate import arms_for, main
+from jobs.ablate import AblateArgs, configurations, main
 from jobs.ablation_set import TARGETS, config_of, data_of, leave_targets
 from jobs.errors import UsageError
 from jobs.held_out_figures import rankable_targets, read_histories
 from karma.config import TrainingConfig
 from karma.evaluation.baselines import baseline_ranks
 from karma.training import train
+from karma.training.arms import InterestPath
 from karma.training.data import read_meta
 from karma.training.run import DivergedError
 from karma.training.study import run_arm
@@ -73,8 +74,14 @@ def test_without_images_no_arm_reads_them(root: Path, tmp_path: Path, caplog: py
     place = catalogue.schema.get_field_index("features")
     blind = catalogue.set_column(place, catalogue.schema.field(place), pa.nulls(len(catalogue), catalogue.schema.field(place).type))
     pq.write_table(blind, data / "catalogue.parquet")
-    assert arms_for(data, None) == ("action", "generation", "reconstruction", "pair", "items", "text")
-    assert arms_for(root / "training" / "data" / "of-0", None)[-3:] == ("images_read", "images", "images_diffusion")
+
+    def arms(paths: tuple[InterestPath, ...], *, images: bool) -> list[str]:
+        args = AblateArgs(out=tmp_path, seeds=(0,), paths=paths)
+        return [asked.name.split("-")[2] for asked in configurations(args, tiny_config(), images=images)]
+
+    assert arms(("pool+lm",), images=False) == ["action", "generation", "reconstruction", "pair", "items", "text"]
+    assert arms(("pool+lm",), images=True)[-3:] == ["images_read", "images", "images_diffusion"]
+    assert arms(("pool",), images=False) == ["action", "reconstruction", "items", "text"]
     config = tmp_path / "tiny.toml"
     config.write_text('name = "tiny"')
     told = ["--data", str(data), "--config", str(config), "--out", str(tmp_path / "out"), "--arms", "text", "images"]

@@ -1,6 +1,8 @@
 """Rows that the driver holds of a small table are those of the table, whoever writes to it."""
 
+import shutil
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -35,3 +37,16 @@ def test_two_writers_see_each_other_s_rows(
         assert writers[who].rows("j", "s") == written
         if other_looks:
             assert writers[1 - who].rows("j", "s") == written
+
+
+def test_a_ledger_that_was_restored_to_an_earlier_state_is_read_as_it_is_now(spark: SparkSession, tmp_path: Path) -> None:
+    places = Places(str(tmp_path))
+    ledger, other = Ledger(Tables(spark, places)), Ledger(Tables(spark, places))
+    for attempt in (1, 2, 3):
+        ledger.append(a_row(attempt))
+    assert len(ledger.rows("j", "s")) == 3
+    shutil.rmtree(places.table(names.RUN_LEDGER))
+    other.append(a_row(4))
+    assert ledger.rows("j", "s") == [a_row(4)]
+    ledger.append(a_row(5))
+    assert ledger.rows("j", "s") == [a_row(4), a_row(5)]
