@@ -132,7 +132,7 @@ def _asked_of(folder: Path) -> str | None:
     if not (folder / BASELINES).is_file():
         return None
     with np.load(folder / BASELINES) as left:
-        return str(left[_ASKED])
+        return str(left[_ASKED]) if _ASKED in left.files else None
 
 
 def _read(file: Path) -> Finished | None:
