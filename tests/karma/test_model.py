@@ -103,15 +103,15 @@ GOLDEN_ITEM = [
     -0.758449, 0.644756, -0.045492, -0.083517,
 ]  # fmt: skip
 GOLDEN_INTEREST = [-0.668809, -0.619299, -0.099121, 0.399173]
+GOLDEN_WITH_OWN_ITEMS = [-0.681876, -0.458016, 0.181569, 0.540647]
 
 
-def golden_encoder() -> ServingEncoder:
+def golden_encoder(*, own_items: bool = False) -> ServingEncoder:
     """Weights from a formula, so that no random generator's version matters."""
     tokenizer = train_tokenizer(["red hat", "blue coat"], 280)
     llama = small_llama(vocabulary=len(tokenizer), hidden=8, layers=1, heads=2, intermediate=8, end=2)
-    model = KarmaEncoder(
-        EncoderConfig(dim=4, history_length=6, visual_components=2, latent_semantics=5), Backbone(llama.base_model), features=3, rows=2
-    )
+    config = EncoderConfig(dim=4, history_length=6, visual_components=2, latent_semantics=5, use_own_items=own_items)
+    model = KarmaEncoder(config, Backbone(llama.base_model), features=3, rows=2, anchors=3 if own_items else 0)
     for number, (name, tensor) in enumerate(sorted(model.state_dict().items())):
         offset = 1.0 if "norm" in name else 0.0
         tensor.copy_(offset + 0.5 * torch.sin(torch.arange(tensor.numel()) * 0.7 + number).view(tensor.shape))
@@ -122,17 +122,23 @@ def golden_encoder() -> ServingEncoder:
     return ServingEncoder(manifest, model, tokenizer, {"a": 0, "b": 1})
 
 
-def test_golden_vectors_guard_the_encoder_code_version() -> None:
-    """A change of these vectors needs a new ENCODER_CODE_VERSION: the same weights then make another space."""
-    encoder = golden_encoder()
+def golden_vectors(encoder: ServingEncoder) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of three items, and of one history of a known, an unknown and a cold item and two queries."""
     visual, has_visual = np.array([[1, 2, 3], [0, 0, 0], [3, 1, 2]], np.float32), np.array([True, False, True])
     items = encoder.encode_items(["a", "cold", "b"], ["red hat", "blue coat", "[no title]"], visual, has_visual)
     vectors = np.stack([items[0], 0 * items[0], items[2], 0 * items[0], items[1]])[None]
     kinds = np.array([[ITEM, QUERY_ONLY, ITEM, UNKNOWN_ITEM, ITEM]])
-    interest = encoder.encode_histories(vectors, kinds, np.array([[1, 0, 1, 1, 2]]), [[None, "Red  Hat", None, None, "coat"]])
+    return items, encoder.encode_histories(vectors, kinds, np.array([[1, 0, 1, 1, 2]]), [[None, "Red  Hat", None, None, "coat"]])
+
+
+def test_golden_vectors_guard_the_encoder_code_version() -> None:
+    """A change of these vectors needs a new ENCODER_CODE_VERSION: the same weights then make another space."""
+    items, interest = golden_vectors(golden_encoder())
     assert ENCODER_CODE_VERSION == GOLDEN_VERSION
     assert items.ravel().tolist() == pytest.approx(GOLDEN_ITEM, abs=1e-5)
     assert interest.ravel().tolist() == pytest.approx(GOLDEN_INTEREST, abs=1e-5)
+    with_own = golden_vectors(golden_encoder(own_items=True))[1]
+    assert with_own.ravel().tolist() == pytest.approx(GOLDEN_WITH_OWN_ITEMS, abs=1e-5)
 
 
 def test_whitening_leaves_the_latent_directions_their_lengths() -> None:
