@@ -103,7 +103,7 @@ GOLDEN_ITEM = [
     -0.758449, 0.644756, -0.045492, -0.083517,
 ]  # fmt: skip
 GOLDEN_INTEREST = [-0.668809, -0.619299, -0.099121, 0.399173]
-GOLDEN_WITH_OWN_ITEMS = [-0.681876, -0.458016, 0.181569, 0.540647]
+GOLDEN_WITH_OWN_ITEMS = [-0.964182, -0.135959, 0.099811, 0.204709]
 
 
 def golden_encoder(*, own_items: bool = False) -> ServingEncoder:
@@ -113,7 +113,7 @@ def golden_encoder(*, own_items: bool = False) -> ServingEncoder:
     config = EncoderConfig(dim=4, history_length=6, visual_components=2, latent_semantics=5, use_own_items=own_items)
     model = KarmaEncoder(config, Backbone(llama.base_model), features=3, rows=2, anchors=3 if own_items else 0)
     for number, (name, tensor) in enumerate(sorted(model.state_dict().items())):
-        offset = 1.0 if "norm" in name else 0.0
+        offset = 1.0 if "norm" in name or "own.kernel" in name else 0.0
         tensor.copy_(offset + 0.5 * torch.sin(torch.arange(tensor.numel()) * 0.7 + number).view(tensor.shape))
     manifest = Manifest(
         version="golden", space_id="", dim=4, renderer_version="1", vision_digest="", vision_spec="", history_length=6,
