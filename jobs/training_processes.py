@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 import karma
 from jobs.errors import JobError
 from jobs.stage import Context
-from karma.training import CollapseError, DivergedError, TrainingConfig, train
+from karma.training import CollapseError, DivergedError, TrainingConfig, TrainingDataError, train
 from karma.training.distributed import train_as_member
 
 _ERROR = re.compile(r"(?:^|[\s])((?:\w+\.)*)(\w+Error: .+)$", re.MULTILINE)
@@ -39,6 +39,8 @@ def train_encoder_of(context: Context, config: TrainingConfig, data: Path, *, pr
         return train(config, data, out=out, state=state)
     except (CollapseError, DivergedError) as error:
         raise JobError("TRAINING_STOPPED", str(error)) from error
+    except TrainingDataError as error:
+        raise JobError("NOTHING_TO_LEARN", str(error), hint="--baskets, where the same item is taken again") from error
 
 
 def distributor_of(spark: SparkSession, processes: int, *, on_driver: bool) -> TorchDistributor:

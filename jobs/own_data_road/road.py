@@ -133,7 +133,11 @@ class _Walk:
         """Train without the targets, and rank them."""
         plan = self.plan
         held_out = LeaveLastOut(
-            targets=read_targets(self.context, targets), items_day=span.first, config=plan.config, vision=plan.vision, baskets=plan.baskets
+            targets=read_targets(self.context, targets, plan.mapping),
+            items_day=span.first,
+            config=plan.config,
+            vision=plan.vision,
+            baskets=plan.baskets,
         )
         self.settled(run_stage(self.context, leave_last_out_stage(held_out), span.last))
 

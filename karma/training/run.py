@@ -60,7 +60,7 @@ class Run:
         )  # fmt: skip
         sampler = BatchSampler(data.histories, examples, config, len(data.catalogue), data.exposures)
         if not sampler.examples:
-            raise TrainingDataError("no user has two item events at different times: there is nothing to learn the next item from")
+            raise TrainingDataError("no item event is followed by another one that may be a target: there is nothing to learn")
         made = start(data, examples, config, progress=progress)
         learner = _learner(config, data, examples, made, training_device())
         optimiser = optimiser_of(learner)
