@@ -72,7 +72,8 @@ def _beside(arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) 
     for name, found in hits.items():
         yield Row(arm=name, seeds=0, cells=tuple(Cell(column=column, mean=float(found[column].mean())) for column in columns))
     for arm, seeds in arms.items():
-        yield Row(arm=arm, seeds=len(seeds), cells=tuple(_beside_the_best(column, seeds, hits) for column in columns))
+        # A baseline and an arm may have one name.
+        yield Row(arm=f"arm {arm}", seeds=len(seeds), cells=tuple(_beside_the_best(column, seeds, hits) for column in columns))
 
 
 def _beside_the_best(column: str, arm: Seeds, hits: Mapping[str, Mapping[str, Floats]]) -> Cell:
