@@ -46,9 +46,6 @@ PATHS: Mapping[InterestPath, Mapping[str, bool | int]] = {
 forgetting: the state alone over items of content alone, text read by nothing but embeddings that learn (what is frozen cannot forget);
 the same with the collaborative part, a shortcut past the text."""
 
-
-CONTENT_LEARNS: frozenset[InterestPath] = frozenset({"lm", "lm+id"})
-
 ALL_OF_A_PATH: frozenset[Arm] = READ_IMAGES | {"text"}
 """Arms of all objectives that a path has: without a language model they go without generation. Of the others generation is the point."""
 
@@ -60,7 +57,7 @@ def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, ch
         ValueError: the path has no language model, which the arm's generation would train (but see ``ALL_OF_A_PATH``); or what reads its
             texts should learn and cannot.
     """
-    if path in CONTENT_LEARNS and (base.text_encoder.source is not None or base.backbone.tuning != "full"):
+    if _CONTENT_THAT_LEARNS.items() <= PATHS[path].items() and (base.text_encoder.source is not None or base.backbone.tuning != "full"):
         raise ValueError("the path shows what embeddings that learn forget: it needs backbone.tuning full, and no text_encoder")
     told = base.model_dump()
     told["objectives"].update(OBJECTIVES[arm])

@@ -137,8 +137,8 @@ def _set_text_basis(model: KarmaEncoder, texts: Texts, seed: int) -> None:
             texts.bag(everything), vocabulary=len(model.semantics.table), directions=model.semantics.width, seed=seed
         )
         model.semantics.table.copy_(directions)
-    width = model.backbone.width if model.text_encoder is None else model.text_encoder.width
-    model.tower.whiten_text(model.read(texts.read(everything)), width)
+    read = model.read(texts.read(everything))
+    model.tower.whiten_text(read, read.shape[1] - (0 if model.semantics is None else model.semantics.width))
 
 
 def _set_visual_basis(model: KarmaEncoder, catalogue: Catalogue) -> None:
