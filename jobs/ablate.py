@@ -72,6 +72,8 @@ class AblateArgs:
     """Folder or hub id of a pretrained causal LM; default: the configuration's."""
     rate_backbone: float | None = None
     """Factor on its learning rate; default: the configuration's."""
+    final_rate: float | None = None
+    """Factor on the learning rates at the last step; 1 keeps them constant. Default: the configuration's."""
     steps: int | None = None
     """Default: the configuration's."""
     validate_every: int | None = None
@@ -82,7 +84,7 @@ class AblateArgs:
 
 def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     """What the arguments change in every arm."""
-    own = {name: getattr(args, name) for name in ("steps", "rate_backbone", "validate_every", "patience")}
+    own = {name: getattr(args, name) for name in ("steps", "rate_backbone", "final_rate", "validate_every", "patience")}
     told: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     if args.backbone is not None:
         of_another = {"revision": None, "keep_layers": None, "warm_up_steps": None}  # what was said of the configuration's own model

@@ -233,6 +233,7 @@ class TrainingConfig(Config):
         event_dropout, collaborative_dropout: shares of events left out of a history, of items left without their collaborative part.
         collaborative_noise: length of the random vector added to the collaborative start (helps where items repeat).
         rate_collaborative, rate_residual, rate_backbone: factors on ``learning_rate``.
+        final_rate: factor on the learning rates at the last step, after a half cosine down; 1 keeps them constant from the warm-up on.
         clip: most that the gradient norm may be, for the encoder and for the decoders separately.
         patience: validations without a better one before the run ends.
         max_seconds: no step begins later than this after the start of training; such a run is not reproducible.
@@ -267,6 +268,7 @@ class TrainingConfig(Config):
     rate_backbone: float = 1.0
     weight_decay: float = 0.01
     learning_warm_up: int = 50
+    final_rate: float = Field(default=0.05, ge=0, le=1)
     clip: float = 1.0
     validate_every: int = 50
     patience: int = 5

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from karma.training.losses import Learner
 
-FINAL_RATE = 0.05
 BETAS = (0.9, 0.98)
 
 
@@ -17,12 +16,12 @@ def optimiser_of(learner: Learner) -> torch.optim.AdamW:
     return torch.optim.AdamW(parameter_groups(learner), lr=learner.config.learning_rate, betas=BETAS, fused=True)
 
 
-def rate_at(step: int, warm_up: int, steps: int) -> float:
-    """Factor on the learning rate: linear from 0 over the warm-up, then a half cosine down to FINAL_RATE."""
+def rate_at(step: int, warm_up: int, steps: int, final: float) -> float:
+    """Factor on the learning rate: linear from 0 over the warm-up, then a half cosine down to ``final``."""
     if step < warm_up:
         return (step + 1) / warm_up
     done = min(1.0, (step - warm_up) / max(1, steps - warm_up))
-    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:

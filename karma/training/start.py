@@ -15,6 +15,7 @@ from karma.model.adapters import tune
 from karma.model.backbone import Backbone, small_llama
 from karma.model.encoder import KarmaEncoder
 from karma.model.own_items import MOST_ANCHORS, whitening
+from karma.precision import training_device
 from karma.tokenizer import begin_and_end, train_tokenizer
 from karma.training.collaborative import collaborative_start, items_taken
 from karma.training.data import Catalogue, Ints, TrainingData
@@ -73,7 +74,9 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
     if config.backbone.source is not None:
         texts = replace(texts, head_rows=trim_head(language_model, texts.written_tokens()))
     if steps := config.backbone.warms_up_for:
-        warm_up(language_model, texts, steps, rate=config.backbone.warm_up_rate, seed=config.seed, progress=progress)
+        warm_up(
+            language_model, texts, steps, rate=config.backbone.warm_up_rate, seed=config.seed, progress=progress, device=training_device()
+        )
     taken = items_taken(data.histories, split.trained) if encoder.use_collaborative else np.zeros(0, np.int64)
     backbone = Backbone(body_of(language_model), keep_layers=encoder.use_lm)
     tune(backbone, config.backbone)

@@ -45,7 +45,7 @@ class Stepper:
             DivergedError: one of them is not finite; in every process alike.
         """
         config = self.learner.config
-        set_rate(self.optimiser, rate_at(step - 1, config.learning_warm_up, config.steps))
+        set_rate(self.optimiser, rate_at(step - 1, config.learning_warm_up, config.steps, config.final_rate))
         self.optimiser.zero_grad()
         mine: defaultdict[str, float] = defaultdict(float)
         for micro_batch in self.group.share(config.accumulate):

@@ -65,11 +65,11 @@ class Texts:
 
 
 def texts_of(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> Texts:
-    """Tokens of rendered texts, at most ``max_tokens`` each."""
+    """Tokens of rendered texts, at most ``max_tokens`` each; on the CPU, wherever a run makes its tensors."""
     bag = bag_of(token_ids(tokenizer, texts, max_tokens))
-    lengths = torch.diff(bag.offsets, append=torch.tensor([len(bag.ids)]))
-    tokens = torch.zeros(len(texts), int(lengths.max()) if len(texts) else 0, dtype=torch.int64)
-    tokens[torch.arange(tokens.shape[1]) < lengths[:, None]] = bag.ids
+    lengths = torch.diff(bag.offsets, append=bag.offsets.new_tensor([len(bag.ids)]))
+    tokens = bag.ids.new_zeros(len(texts), int(lengths.max()) if len(texts) else 0)
+    tokens[torch.arange(tokens.shape[1], device="cpu") < lengths[:, None]] = bag.ids
     begin, end = begin_and_end(tokenizer)
     return Texts(tokens=tokens, lengths=lengths, begin=begin, end=end)
 

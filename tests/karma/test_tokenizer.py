@@ -49,3 +49,10 @@ def test_written_texts_shift_by_one_and_end() -> None:
     bag = texts.bag(torch.tensor([2, 1, 0]))
     assert bag.ids.tolist() == ids[2] + ids[1] + ids[0]
     assert bag.offsets.tolist() == [0, len(ids[2]), len(ids[2])]
+
+
+def test_texts_lie_on_the_cpu_while_a_run_makes_its_tensors_elsewhere() -> None:
+    with torch.device("meta"):
+        texts = texts_of(TOKENIZER, ["red", "red wool"], 8)
+    assert texts.tokens.device.type == texts.lengths.device.type == "cpu"
+    assert texts.lengths.tolist() == [1, 2]

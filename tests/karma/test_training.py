@@ -209,10 +209,11 @@ def test_queries_are_numbered_within_a_batch() -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls_to_a_twentieth() -> None:
-    rates = [rate_at(step, 4, 20) for step in range(21)]
+    rates = [rate_at(step, 4, 20, 0.05) for step in range(21)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[12] == pytest.approx(0.05 + 0.95 / 2)
     assert rates[20] == pytest.approx(0.05)
+    assert [rate_at(step, 4, 20, 1.0) for step in (3, 4, 12, 20)] == [1.0] * 4
 
 
 def test_a_backbone_from_a_folder_leaves_no_trace_of_the_folder(planted: Planted, tmp_path: Path) -> None:
