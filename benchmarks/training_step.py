@@ -45,7 +45,7 @@ class TrainingStepArgs(RootArgs):
     """Training data folder; default: the newest one under --root."""
     config: Path = Path("conf/encoder/ml_small.toml")
     """Training configuration; the weights of the objectives are those of the ablation's arms."""
-    paths: tuple[InterestPath, ...] = ("pool+lm", "lm")
+    paths: tuple[InterestPath, ...] = ("blocks", "lm")
     """Ways to the interest vector."""
     pairs: int = 40
     """Steps of each kind that are timed."""

@@ -39,7 +39,7 @@ __all__ = [
 
 WEIGHTS, CONFIG, ROWS, CARD = "model.safetensors", "config.json", "items.json", "README.md"
 TEXT_ENCODER = "text_encoder.json"
-SERVED_PREFIXES = ("backbone.", "tower.", "interest.", "semantics.", "text_encoder.")
+SERVED_PREFIXES = ("backbone.", "tower.", "reading_tower.", "interest.", "semantics.", "text_encoder.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,9 @@ class EncoderConfig(Config):
         history_length: the newest events of a history that the encoder reads.
         event_types: names in the order of their numbers.
         use_lm, use_pool: the two paths to the interest vector; at least one.
+        reading_dim: components of ``dim`` that belong to the language model alone, beside the pool's: there items are their content, and
+            the interest is the model's state. 0 adds the state to the pool's vector, over the same items; then the collaborative part is
+            a shortcut past what the model could read (docs/experiments.md).
         use_own_items: beside the pool, how often each item was taken, and steps that bring the vector near those items again;
             for shops where the same item is taken again.
         use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
@@ -122,6 +125,7 @@ class EncoderConfig(Config):
     dim: int = 256
     history_length: int = 100
     event_types: tuple[str, ...] = names.EVENT_TYPES
+    reading_dim: NonNegativeInt = 0
     use_lm: bool = True
     use_pool: bool = True
     use_own_items: bool = False
@@ -139,9 +143,24 @@ class EncoderConfig(Config):
             raise ValueError("both paths to the interest vector are off: set use_lm or use_pool")
         if self.use_own_items and not (self.use_pool and self.use_collaborative):
             raise ValueError("use_own_items needs the pooling path and the collaborative part: set use_pool and use_collaborative")
+        if self.reading_dim and not (self.use_lm and self.use_pool and (self.use_text or self.use_visual)):
+            raise ValueError("reading_dim needs both paths, and text or images to read: set use_lm, use_pool and use_text or use_visual")
+        if self.reading_dim >= self.dim:
+            raise ValueError(f"reading_dim must leave the pool something of dim = {self.dim}, got {self.reading_dim}")
         if not (self.use_collaborative or self.use_text or self.use_visual):
             raise ValueError("all parts of the item vector are off: set use_collaborative, use_text or use_visual")
         return self
+
+    @property
+    def pooled(self) -> Self:
+        """Of the pool's block, or of the whole vector where there is one block."""
+        return self.model_copy(update={"dim": self.dim - self.reading_dim, "reading_dim": 0})
+
+    @property
+    def reading(self) -> Self | None:
+        """Of the language model's block, where it has one: its items have no collaborative part."""
+        changes = {"dim": self.reading_dim, "reading_dim": 0, "use_collaborative": False, "use_own_items": False}
+        return self.model_copy(update=changes) if self.reading_dim else None
 
 
 class ObjectiveConfig(Config):

@@ -91,12 +91,18 @@ class PathFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class AblationFacts:
-    """The page. ``told``: of ``told_seed``; empty where no run was asked for it."""
+    """The page.
+
+    Attributes:
+        added: what the language model adds to the pool, on path ``added_by``.
+        told: of ``told_seed``; empty where no run was asked for it.
+    """
 
     runs: int
     seeds: tuple[int, ...]
     paths: tuple[PathFacts, ...]
     added: tuple[Added, ...]
+    added_by: str
     told: tuple[Told, ...]
     told_seed: int | None
 

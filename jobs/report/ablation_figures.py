@@ -20,7 +20,7 @@ def ablation_figures(facts: AblationFacts) -> dict[str, go.Figure]:
     """Every figure that the facts allow, by the name under which the page places it."""
     colours = {arm: COLOURS[place % len(COLOURS)] for place, arm in enumerate(facts.arms)}
     drawn = dict(of_path for path in facts.paths for of_path in _of_path(path, colours))
-    return drawn | ({"added": added(facts.added, colours)} if facts.added else {})
+    return drawn | ({"added": added(facts.added, facts.added_by, colours)} if facts.added else {})
 
 
 def _of_path(path: PathFacts, colours: Mapping[str, str]) -> Iterator[tuple[str, go.Figure]]:
@@ -56,7 +56,7 @@ def bars(table: Table, colours: Mapping[str, str]) -> go.Figure:
     return framed(traces, height=340, y="share of the targets", barmode="group", showlegend=True).update_yaxes(rangemode="tozero")
 
 
-def added(rows: tuple[Added, ...], colours: Mapping[str, str]) -> go.Figure:
+def added(rows: tuple[Added, ...], path: str, colours: Mapping[str, str]) -> go.Figure:
     """With the language model minus without, a dot and its interval a slice and arm; left of zero it does harm."""
     names = list(dict.fromkeys(_slice(row) for row in rows))
     arms = list(dict.fromkeys(row.arm for row in rows))
@@ -73,7 +73,7 @@ def added(rows: tuple[Added, ...], colours: Mapping[str, str]) -> go.Figure:
                 "array": [of.high - of.mean for of in found], "arrayminus": [of.mean - of.low for of in found],
             },
         ))  # fmt: skip
-    figure = framed(traces, height=120 + 30 * len(names) + 8 * len(names) * len(arms), x="pool+lm minus pool", showlegend=True)
+    figure = framed(traces, height=120 + 30 * len(names) + 8 * len(names) * len(arms), x=f"{path} minus pool", showlegend=True)
     figure.update_xaxes(tickformat="+.3f").add_vline(x=0, line={"color": INK, "width": 1})
     return figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=[as_text(name) for name in names[::-1]], range=[-0.7, len(names) - 0.3]

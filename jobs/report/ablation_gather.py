@@ -14,7 +14,7 @@ from karma.evaluation.ranks import CUTOFFS
 
 Runs = Mapping[str, Arms]
 
-POOL, BOTH = "pool", "pool+lm"
+POOL, WITH_LM = "pool", ("blocks", "pool+lm")
 SLICED_AT = 50
 HIDDEN_MEASURES = {
     "title_found": "title among decoys, from u", "title_nats": "nats a token of new titles", "category_items": "categories from e (AP)",
@@ -36,7 +36,8 @@ def ablation_facts(runs: Runs, tables: Sequence[Table]) -> AblationFacts:
         runs=sum(len(of) for arms in runs.values() for of in arms.values()),
         seeds=tuple(seeds),
         paths=tuple(_path(table, runs[table.path]) for table in tables),
-        added=tuple(_added(runs)),
+        added=tuple(_added(runs, _with_lm(runs))),
+        added_by=_with_lm(runs),
         told=() if told_seed is None else _told(_kept(runs, told_seed)),
         told_seed=told_seed,
     )
@@ -95,10 +96,15 @@ def _curve(arm: str, runs: Sequence[Sequence[Mapping[str, Any]]], measure: str) 
     return Curve(arm=arm, steps=tuple(steps), mean=mean, low=low, high=high)
 
 
-def _added(runs: Runs) -> list[Added]:
+def _with_lm(runs: Runs) -> str:
+    """The path that is compared with the pool alone: of those with a language model the first that shares an arm with it."""
+    return next((path for path in WITH_LM if runs.get(path, {}).keys() & runs.get(POOL, {}).keys()), WITH_LM[0])
+
+
+def _added(runs: Runs, path: str) -> list[Added]:
     """Every arm that both ways were run for: all targets at each K, slices at SLICED_AT."""
-    arms = [arm for arm in runs.get(BOTH, {}) if arm in runs.get(POOL, {})]
-    found = [_added_on(name, k, arm, runs) for arm in arms for name, k in _asked(runs[BOTH][arm], runs[POOL][arm])]
+    arms = [arm for arm in runs.get(path, {}) if arm in runs.get(POOL, {})]
+    found = [_added_on(name, k, arm, path, runs) for arm in arms for name, k in _asked(runs[path][arm], runs[POOL][arm])]
     return [row for row in found if row is not None]
 
 
@@ -111,12 +117,12 @@ def _asked(ours: Seeds, theirs: Seeds) -> list[tuple[str, int]]:
     return [(EVERY_TARGET, k) for k in cuts] + [(name, at) for name in sliced]
 
 
-def _added_on(name: str, k: int, arm: str, runs: Runs) -> Added | None:
+def _added_on(name: str, k: int, arm: str, ours: str, runs: Runs) -> Added | None:
     by_path = {path: {seed: _hits(run, name, k) for seed, run in arms[arm].items()} for path, arms in runs.items() if arm in arms}
-    difference = difference_of(by_path[BOTH], by_path[POOL])
+    difference = difference_of(by_path[ours], by_path[POOL])
     if difference is None:
         return None
-    n = int(next(iter(runs[BOTH][arm].values())).slices[name].sum())
+    n = int(next(iter(runs[ours][arm].values())).slices[name].sum())
     rates = {path: float(np.mean([hits.mean() for hits in seeds.values()])) for path, seeds in by_path.items() if _any(seeds)}
     return Added(arm=arm, slice=name, n=n, measure=f"HR@{k}", rates=rates, difference=difference)
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from karma.config import EncoderConfig
 from karma.model.backbone import Backbone
+from karma.model.blocks import beside
 from karma.model.interest_encoder import HistoryBatch, InterestEncoder
 from karma.model.item_tower import ItemTower
 from karma.model.latent_semantics import LatentSemantics
@@ -20,6 +21,7 @@ class KarmaEncoder(nn.Module):
         rows: items with a collaborative row.
         anchors: vectors of known items that the user's own items are told from (``karma.model.own_items``).
         text_encoder: reads item texts and queries; None: the backbone's token embeddings and ``semantics`` do.
+        tower: of all items, or of the pool's block;  reading_tower: of the language model's block, where it has one.
         semantics: None where there is a text encoder, where texts are not read, or where the configuration wants none.
     """
 
@@ -37,7 +39,10 @@ class KarmaEncoder(nn.Module):
         directions = config.latent_semantics if config.use_text and text_encoder is None else 0
         self.semantics = LatentSemantics(backbone.embeddings.num_embeddings, directions) if directions else None
         text_width = directions + (backbone.width if text_encoder is None else text_encoder.width)
-        self.tower = ItemTower(config, text_width=text_width, features=features, rows=rows)
+        self.tower = ItemTower(config.pooled, text_width=text_width, features=features, rows=rows)
+        self.reading_tower: ItemTower | None = None
+        if config.reading is not None:
+            self.reading_tower = ItemTower(config.reading, text_width=text_width, features=features, rows=0)
         self.interest = InterestEncoder(config, backbone.width, text_width, anchors)
 
     def read(self, texts: TokenBag | Tensor) -> Tensor:
@@ -52,9 +57,16 @@ class KarmaEncoder(nn.Module):
         learnt = self.backbone.pool(texts)
         return learnt if self.semantics is None else torch.cat([learnt, self.semantics(texts)], -1)
 
+    @property
+    def towers(self) -> list[ItemTower]:
+        """One a block."""
+        return [self.tower] if self.reading_tower is None else [self.tower, self.reading_tower]
+
     def items(self, texts: TokenBag | Tensor, components: Tensor, has_visual: Tensor, rows: Tensor, keep: Tensor | None = None) -> Tensor:
         """Unit item vectors float32 [n, d]; see ``ItemTower.forward``."""
-        return self.tower(self.read(texts), components, has_visual, rows, keep)
+        read = self.read(texts)
+        vectors = [tower(read, components, has_visual, rows, keep) for tower in self.towers]
+        return vectors[0] if len(vectors) == 1 else beside(*vectors)
 
     def histories(
         self, items: Tensor, kinds: Tensor, event_types: Tensor, queries: TokenBag | Tensor, query_index: Tensor,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from karma.config import EncoderConfig
 from karma.model.backbone import Backbone
+from karma.model.blocks import apart, beside
 from karma.model.item_tower import INITIAL_SPREAD
 from karma.model.own_items import OwnItems, times_taken
 from karma.model.pooling import RecencyPool, lags
@@ -27,7 +28,7 @@ class HistoryBatch:
         event_types: int64 [b, t].
         query_tokens: float [b, t, width of texts], the event's query as the tower reads texts; zeros where it has none. Of width 0
             without a language model, which alone reads them.
-        query_vectors: float [b, t, d], the same query in the items' space.
+        query_vectors: float [b, t, d], the same query in the items' space, or in the pool's block of it.
         has_query: bool [b, t].
         anchors: float [a, d], unit vectors of known items; None: those that the encoder keeps.
     """
@@ -44,32 +45,43 @@ class HistoryBatch:
 class InterestEncoder(nn.Module):
     """``u = normalise(base + pool + W h)``: h is the language model's state, pool the recency path; either may be off.
 
-    Where items are taken again, ``own`` adds a term and some steps (``karma.model.own_items``).
-    Beside a pooling path W starts at zero: a residual of ordinary random size would destroy the pool's start.
+    Where the language model has a block of its own (``karma.model.blocks``), u is ``normalise(base + pool)`` beside
+    ``normalise(base' + W h)``, each over its own block of the item vectors. Where items are taken again, ``own`` adds a term and some
+    steps to the pool's (``karma.model.own_items``).
+    Added to a pool W starts at zero: a residual of ordinary random size would destroy the pool's start.
     Source: KARMA (arXiv 2603.22779), interest state after the last event; the pooling path is this project's deviation.
     """
 
     def __init__(self, config: EncoderConfig, width: int, text_width: int, anchors: int = 0) -> None:
         super().__init__()
-        self.base = nn.Parameter(torch.randn(config.dim) * INITIAL_SPREAD / 10)  # never zero: an empty pool must have a direction
-        self.pool = RecencyPool(config.dim, config.history_length, config.kernel_exponents) if config.use_pool else None
-        self.own = OwnItems(config.dim, config.history_length, anchors) if config.use_own_items else None
+        self.reading_dim, dim = config.reading_dim, config.pooled.dim
+        self.base = nn.Parameter(torch.randn(dim) * INITIAL_SPREAD / 10)  # never zero: an empty pool must have a direction
+        self.pool = RecencyPool(dim, config.history_length, config.kernel_exponents) if config.use_pool else None
+        self.own = OwnItems(dim, config.history_length, anchors) if config.use_own_items else None
         self.residual: nn.Linear | None = None
         if config.use_lm:
-            self.item_input = nn.Linear(config.dim, width, bias=False)
+            read = self.reading_dim or dim
+            self.item_input = nn.Linear(read, width, bias=False)
             self.query_input = nn.Linear(text_width, width, bias=False)
             self.kinds = nn.Embedding(KINDS, width)
             self.event_types = nn.Embedding(len(config.event_types) + 1, width)
-            self.residual = nn.Linear(width, config.dim, bias=False)
+            self.residual = nn.Linear(width, read, bias=False)
             for table in (self.kinds, self.event_types):
                 nn.init.normal_(table.weight, std=INITIAL_SPREAD)
-            if self.pool is not None:
+            if self.adds_to_pool:
                 nn.init.zeros_(self.residual.weight)
+            if self.reading_dim:
+                self.reading_base = nn.Parameter(torch.randn(read) * INITIAL_SPREAD / 10)
+
+    @property
+    def adds_to_pool(self) -> bool:
+        """Whether the language model's state is a residual of the pool's vector."""
+        return self.residual is not None and self.pool is not None and not self.reading_dim
 
     def tokens(self, batch: HistoryBatch) -> Tensor:
         """The tokens that the language model reads, one an event: [b, t, w]."""
         return (
-            self.item_input(batch.items)
+            self.item_input(apart(batch.items, self.reading_dim)[1])
             + self.query_input(batch.query_tokens)
             + self.kinds(batch.kinds)
             + self.event_types(batch.event_types)
@@ -77,25 +89,40 @@ class InterestEncoder(nn.Module):
 
     def combine(self, batch: HistoryBatch, states: Tensor | None, positions: Tensor) -> Tensor:
         """Interest vectors at ``positions`` [b, p] from the language model's states [b, >= t, w]: float32 [b, p, d], unit rows."""
+        items = apart(batch.items, self.reading_dim)[0]
         total = self.base.expand(*positions.shape, -1)
         if self.pool is not None:
-            total = total + self.pool(batch.items, batch.kinds == ITEM, batch.query_vectors, batch.has_query, positions)
-        own = self._own_weights(batch, positions)
+            total = total + self.pool(items, batch.kinds == ITEM, batch.query_vectors, batch.has_query, positions)
+        own = self._own_weights(items, batch.kinds == ITEM, positions)
         if self.own is not None and own is not None:
-            total = total + self.own.term(batch.items, own)
-        if self.residual is not None and states is not None:
-            read = states.gather(1, positions[:, :, None].expand(-1, -1, states.shape[-1]))
-            total = total + self.residual(read)
+            total = total + self.own.term(items, own)
+        read = self._read(states, positions)
+        if read is not None and not self.reading_dim:
+            total = total + read
         interests = F.normalize(total.float(), dim=-1)
-        if self.own is None or own is None:
+        if self.own is not None and own is not None:
+            anchors = self.own.anchors if batch.anchors is None else apart(batch.anchors, self.reading_dim)[0]
+            interests = self.own.nearer(interests, items, own, anchors)
+        if read is None or not self.reading_dim:
             return interests
-        return self.own.nearer(interests, batch.items, own, self.own.anchors if batch.anchors is None else batch.anchors)
+        return beside(interests, F.normalize((self.reading_base + read).float(), dim=-1))
 
-    def _own_weights(self, batch: HistoryBatch, positions: Tensor) -> Tensor | None:
+    def keep(self, items: Tensor) -> None:
+        """Leave item vectors [n, d] with the own-items path, which needs them when it is served (``OwnItems.keep``)."""
+        if self.own is not None:
+            self.own.keep(apart(items, self.reading_dim)[0])
+
+    def _read(self, states: Tensor | None, positions: Tensor) -> Tensor | None:
+        """W h at ``positions``."""
+        if self.residual is None or states is None:
+            return None
+        at: Tensor = self.residual(states.gather(1, positions[:, :, None].expand(-1, -1, states.shape[-1])))
+        return at
+
+    def _own_weights(self, items: Tensor, has_item: Tensor, positions: Tensor) -> Tensor | None:
         if self.own is None:
             return None
-        has_item = batch.kinds == ITEM
-        return self.own.weights(times_taken(batch.items, has_item, positions), lags(has_item.long().cumsum(1), positions))
+        return self.own.weights(times_taken(items, has_item, positions), lags(has_item.long().cumsum(1), positions))
 
     def forward(self, batch: HistoryBatch, backbone: Backbone, positions: Tensor) -> Tensor:
         """Interest vectors at ``positions`` int64 [b, p] (each below its history's length): float32 [b, p, d], unit rows."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from karma.config import TrainingConfig
 
 Arm = Literal["action", "generation", "reconstruction", "pair", "items", "text", "images_read", "images", "images_diffusion"]
-InterestPath = Literal["pool+lm", "pool", "state", "lm", "lm+id"]
+InterestPath = Literal["blocks", "pool+lm", "pool", "state", "lm", "lm+id"]
 ARMS_IN_ORDER: tuple[Arm, ...] = get_args(Arm)
 PATHS_IN_ORDER: tuple[InterestPath, ...] = get_args(InterestPath)
 
@@ -36,13 +36,15 @@ READ_IMAGES: frozenset[Arm] = frozenset({"images_read", "images", "images_diffus
 
 _CONTENT_THAT_LEARNS = {"latent_semantics": 0}
 PATHS: Mapping[InterestPath, Mapping[str, bool | int]] = {
+    "blocks": {"use_pool": True, "use_lm": True, "use_collaborative": True},
     "pool+lm": {"use_pool": True, "use_lm": True, "use_collaborative": True},
     "pool": {"use_pool": True, "use_lm": False, "use_collaborative": True},
     "state": {"use_pool": False, "use_lm": True, "use_collaborative": True},
     "lm": {"use_pool": False, "use_lm": True, "use_collaborative": False, **_CONTENT_THAT_LEARNS},
     "lm+id": {"use_pool": False, "use_lm": True, "use_collaborative": True, **_CONTENT_THAT_LEARNS},
 }
-"""Both ways to the interest vector; the pooling path alone; the language model's state alone, over the same items. Then what shows
+"""Pool and language model, each with a block of its own; the state added to the pool's vector; the pooling path alone; the language
+model's state alone, over the same items. Then what shows
 forgetting: the state alone over items of content alone, text read by nothing but embeddings that learn (what is frozen cannot forget);
 the same with the collaborative part, a shortcut past the text."""
 
@@ -64,5 +66,7 @@ def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, ch
     if arm in ALL_OF_A_PATH and not PATHS[path]["use_lm"]:
         told["objectives"]["generation"] = 0.0
     own_items = base.encoder.use_own_items and PATHS[path]["use_pool"]
-    told["encoder"].update({"use_visual": arm in READ_IMAGES, "use_own_items": own_items, **PATHS[path]})
+    reading_dim = (base.encoder.reading_dim or base.encoder.dim // 2) if path == "blocks" else 0
+    changed = {"use_visual": arm in READ_IMAGES, "use_own_items": own_items, "reading_dim": reading_dim, **PATHS[path]}
+    told["encoder"].update(changed)
     return TrainingConfig.model_validate({**told, "name": f"{base.name}-{path}-{arm}-{seed}", "seed": seed, **changes})

@@ -62,8 +62,8 @@ def parameter_groups(learner: Learner) -> list[dict[str, object]]:
         "interest.residual.": config.rate_residual,
         "backbone.": config.rate_backbone,
     }
-    if learner.model.interest.pool is None:
-        factors.pop("interest.residual.")  # then it is no residual, but the only path
+    if not learner.model.interest.adds_to_pool:
+        factors.pop("interest.residual.")  # then it is no residual, but a path of its own
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for part in learner.parts:
         for name, parameter in part.named_parameters():

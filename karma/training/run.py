@@ -102,7 +102,7 @@ class Run:
         if model.interest.own is not None:
             was_training = model.training
             model.eval()
-            model.interest.own.keep(item_vectors(model, tensors, torch.arange(len(tensors.rows))))
+            model.interest.keep(item_vectors(model, tensors, torch.arange(len(tensors.rows))))
             model.train(was_training)
 
     def _best(self, state: StateFolder | None, *, progress: bool) -> Best:

@@ -94,7 +94,7 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
     _set_text_basis(model, texts, config.seed)
     if model.tower.collaborative is not None:
         vectors = collaborative_start(
-            data.histories, split.trained, taken, dim=encoder.dim, noise=config.collaborative_noise, seed=config.seed
+            data.histories, split.trained, taken, dim=encoder.pooled.dim, noise=config.collaborative_noise, seed=config.seed
         )
         model.tower.collaborative.weight.data.copy_(torch.from_numpy(vectors))
         if model.interest.own is not None:
@@ -141,19 +141,20 @@ def _set_text_basis(model: KarmaEncoder, texts: Texts, seed: int) -> None:
         )
         model.semantics.table.copy_(directions)
     read = model.read(texts.read(everything))
-    model.tower.whiten_text(read, read.shape[1] - (0 if model.semantics is None else model.semantics.width))
+    for tower in model.towers:
+        tower.whiten_text(read, read.shape[1] - (0 if model.semantics is None else model.semantics.width))
 
 
 def _set_visual_basis(model: KarmaEncoder, catalogue: Catalogue) -> None:
     """Principal components of the images' features, scaled so that an image's components have a mean square norm of 1."""
-    tower = model.tower
-    if tower.visual is None or not catalogue.has_visual.any():
+    if model.tower.visual is None or not catalogue.has_visual.any():
         return
     features = torch.from_numpy(catalogue.features[catalogue.has_visual]).double()
     mean = features.mean(0)
     variances, directions = torch.linalg.eigh(torch.cov(features.T, correction=0))
-    kept = tower.visual_basis.shape[1]
+    kept = model.tower.visual_basis.shape[1]
     leading = directions[:, -kept:].flip(1)
     scale = variances[-kept:].clamp(min=0).sum().sqrt().clamp(min=1e-6)
-    tower.visual_mean.copy_(mean.float())
-    tower.visual_basis.copy_((leading / scale).float())
+    for tower in model.towers:
+        tower.visual_mean.copy_(mean.float())
+        tower.visual_basis.copy_((leading / scale).float())

@@ -31,17 +31,18 @@ ON: dict[Arm, set[str]] = {
     "images": set(KNOWLEDGE),
     "images_diffusion": set(KNOWLEDGE),
 }
-PARTS: dict[InterestPath, tuple[bool, bool, bool, int]] = {
-    "pool+lm": (True, True, True, 9), "pool": (True, False, True, 9), "state": (False, True, True, 9),
-    "lm": (False, True, False, 0), "lm+id": (False, True, True, 0),
+PARTS: dict[InterestPath, tuple[bool, bool, bool, int, int]] = {
+    "blocks": (True, True, True, 9, 8), "pool+lm": (True, True, True, 9, 0), "pool": (True, False, True, 9, 0),
+    "state": (False, True, True, 9, 0), "lm": (False, True, False, 0, 0), "lm+id": (False, True, True, 0, 0),
 }  # fmt: skip
-"""Pool, language model, collaborative part, directions of latent semantics where the base has 9."""
+"""Pool, language model, collaborative part, directions of latent semantics where the base has 9, components of the language model's block
+of 16."""
 
 
 @pytest.mark.parametrize("path", PATHS_IN_ORDER)
 @pytest.mark.parametrize("arm", ARMS_IN_ORDER)
 def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: InterestPath) -> None:
-    base = tiny_config(encoder={"latent_semantics": 9})
+    base = tiny_config(encoder={"latent_semantics": 9, "dim": 16})
     on = ON[arm]
     if path == "pool" and arm in ("text", "images_read", "images", "images_diffusion"):
         on = on - {"generation"}
@@ -54,7 +55,8 @@ def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: Inter
     assert config.encoder.use_visual == arm.startswith("images")
     assert config.objectives.visual_by == ("diffusion" if arm == "images_diffusion" else "mse")
     encoder = config.encoder
-    assert (encoder.use_pool, encoder.use_lm, encoder.use_collaborative, encoder.latent_semantics) == PARTS[path]
+    parts = (encoder.use_pool, encoder.use_lm, encoder.use_collaborative, encoder.latent_semantics, encoder.reading_dim)
+    assert parts == PARTS[path]
     assert (config.seed, config.steps) == (7, 3)
     same = {"backbone", "softmax", "windows", "positions", "learning_rate", "held_out_users"}
     assert config.model_dump(include=same) == base.model_dump(include=same)

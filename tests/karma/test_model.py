@@ -104,13 +104,16 @@ GOLDEN_ITEM = [
 ]  # fmt: skip
 GOLDEN_INTEREST = [-0.668809, -0.619299, -0.099121, 0.399173]
 GOLDEN_WITH_OWN_ITEMS = [-0.964182, -0.135959, 0.099811, 0.204709]
+GOLDEN_IN_BLOCKS = [0.366328, -0.604817, -0.295279, -0.642503]
 
 
-def golden_encoder(*, own_items: bool = False) -> ServingEncoder:
+def golden_encoder(*, own_items: bool = False, reading_dim: int = 0) -> ServingEncoder:
     """Weights from a formula, so that no random generator's version matters."""
     tokenizer = train_tokenizer(["red hat", "blue coat"], 280)
     llama = small_llama(vocabulary=len(tokenizer), hidden=8, layers=1, heads=2, intermediate=8, end=2)
-    config = EncoderConfig(dim=4, history_length=6, visual_components=2, latent_semantics=5, use_own_items=own_items)
+    config = EncoderConfig(
+        dim=4, reading_dim=reading_dim, history_length=6, visual_components=2, latent_semantics=5, use_own_items=own_items
+    )
     model = KarmaEncoder(config, Backbone(llama.base_model), features=3, rows=2, anchors=3 if own_items else 0)
     for number, (name, tensor) in enumerate(sorted(model.state_dict().items())):
         offset = 1.0 if "norm" in name or "own.kernel" in name else 0.0
@@ -139,6 +142,8 @@ def test_golden_vectors_guard_the_encoder_code_version() -> None:
     assert interest.ravel().tolist() == pytest.approx(GOLDEN_INTEREST, abs=1e-5)
     with_own = golden_vectors(golden_encoder(own_items=True))[1]
     assert with_own.ravel().tolist() == pytest.approx(GOLDEN_WITH_OWN_ITEMS, abs=1e-5)
+    in_blocks = golden_vectors(golden_encoder(reading_dim=2))[1]
+    assert in_blocks.ravel().tolist() == pytest.approx(GOLDEN_IN_BLOCKS, abs=1e-5)
 
 
 def test_whitening_leaves_the_latent_directions_their_lengths() -> None:

@@ -81,6 +81,14 @@ def test_what_the_language_model_adds_is_paired_by_slice_over_the_common_seeds(p
     assert dots["text"]["x"][:3] == [-0.5, -0.5, -0.5]  # type: ignore[index]
 
 
+def test_blocks_are_compared_with_the_pool_before_the_sum(tmp_path: Path) -> None:
+    for path, ranks in {"pool": [300] * 4, "pool+lm": [1, 300, 300, 300], "blocks": [1, 1, 300, 300]}.items():
+        leave(tmp_path, path, "action", 0, ranks)
+    head, row = Elements(page_of(tmp_path)).rows["added"][:2]
+    assert head[-1] == "blocks minus pool"
+    assert row[-1].startswith("+0.500 [")
+
+
 def test_curves_are_means_over_seeds_within_their_range(page: str) -> None:
     """hr@50 is .1 and .2 at steps 10 and 20 in seed 0, .1 more in seed 1."""
     drawn = figures_in(page)["curves-pool+lm"]["data"]
@@ -142,7 +150,7 @@ def test_runs_that_were_not_asked_the_same_are_not_compared(tmp_path: Path) -> N
     leave(tmp_path, "pool+lm", "action", 0, [1] * 5, kept=False)
     leave(tmp_path, "pool+lm", "text", 1, [1] * 5, kept=False)
     page = page_of(tmp_path)
-    assert "No arm was run on both paths" in section(page, "language-model")
+    assert "No arm was run on path pool and on one with pool and language model" in section(page, "language-model")
     assert Elements(page).rows["table-pool+lm"][2] == ["text", "1", "1.000", "1.000", "1.000"]
 
 
