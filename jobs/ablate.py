@@ -26,7 +26,7 @@ from jobs.report.write_ablation import write_ablation_page
 from karma.config import PretrainedModelError, TrainingConfig
 from karma.evaluation.baselines import baseline_ranks
 from karma.manifest import value_digest
-from karma.training.arms import ARMS_IN_ORDER, PATHS, PATHS_IN_ORDER, READ_IMAGES, Arm, InterestPath, arm_config
+from karma.training.arms import ARMS_IN_ORDER, PATHS, READ_IMAGES, Arm, InterestPath, arm_config, path_of
 from karma.training.data import TrainingDataError, read_meta
 from karma.training.hidden import hide
 from karma.training.run import DivergedError
@@ -62,10 +62,11 @@ class AblateArgs:
     history (generation), from u (reconstruction), both (pair); writing an item's text from its vector (items); all of these (text);
     these with images in the tower (images_read), and as an objective too, by their mean squared error (images) or by diffusion. Weights
     are those of karma/training/arms.py, whatever the configuration says. Differences are to the first arm."""
-    paths: tuple[InterestPath, ...] = PATHS_IN_ORDER[:1]
-    """Ways to the vectors: recency pool and language model; the pool alone (text and images then go without generation); the language
-    model's state alone (state). To show forgetting: the state alone over items of nothing but content that learns (lm), and with the
-    collaborative part (lm+id)."""
+    paths: tuple[InterestPath, ...] | None = None
+    """Ways to the vectors; default: the configuration's own. Recency pool and language model with a part of the vector each (blocks; half
+    and half where the configuration says nothing else); the model's state added to the pool's vector (pool+lm); the pool alone (text and
+    images then go without generation); the state alone (state). To show forgetting: the state alone over items of nothing but content
+    that learns (lm), and with the collaborative part (lm+id)."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """A run each."""
     backbone: str | None = None
@@ -73,7 +74,7 @@ class AblateArgs:
     rate_backbone: float | None = None
     """Factor on its learning rate; default: the configuration's."""
     final_rate: float | None = None
-    """Factor on the learning rates at the last step; 1 keeps them constant. Default: the configuration's."""
+    """Factor on the learning rates at the end; 1 keeps them constant. Default: the configuration's."""
     steps: int | None = None
     """Default: the configuration's."""
     validate_every: int | None = None
@@ -105,9 +106,10 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
     if reading := [arm for arm in args.arms or () if arm not in usable]:
         told = f"of these data --arms may be {' '.join(usable)}"
         raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=told)
-    named = args.arms or tuple(arm for arm in usable if all(_trains(base, arm, path) for path in args.paths))
+    paths = args.paths or (path_of(base),)
+    named = args.arms or tuple(arm for arm in usable if all(_trains(base, arm, path) for path in paths))
     asked = []
-    for seed, path, arm in product(args.seeds, args.paths, named):
+    for seed, path, arm in product(args.seeds, paths, named):
         try:
             asked.append(arm_config(base, arm, path, seed, changes(args, base)))
         except ValueError as error:

@@ -110,8 +110,8 @@ class EncoderConfig(Config):
         event_types: names in the order of their numbers.
         use_lm, use_pool: the two paths to the interest vector; at least one.
         reading_dim: components of ``dim`` that belong to the language model alone, beside the pool's: there items are their content, and
-            the interest is the model's state. 0 adds the state to the pool's vector, over the same items; then the collaborative part is
-            a shortcut past what the model could read (docs/experiments.md).
+            the interest is the model's state. 0 adds the state to the pool's vector, over the same items; there the collaborative part may
+            be a shortcut past what the model could read (docs/experiments.md).
         use_own_items: beside the pool, how often each item was taken, and steps that bring the vector near those items again;
             for shops where the same item is taken again.
         use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
@@ -252,7 +252,7 @@ class TrainingConfig(Config):
         event_dropout, collaborative_dropout: shares of events left out of a history, of items left without their collaborative part.
         collaborative_noise: length of the random vector added to the collaborative start (helps where items repeat).
         rate_collaborative, rate_residual, rate_backbone: factors on ``learning_rate``.
-        final_rate: factor on the learning rates at the last step, after a half cosine down; 1 keeps them constant from the warm-up on.
+        final_rate: factor on the learning rates that a half cosine reaches at the end; 1 keeps them constant from the warm-up on.
         clip: most that the gradient norm may be, for the encoder and for the decoders separately.
         patience: validations without a better one before the run ends.
         max_seconds: no step begins later than this after the start of training; such a run is not reproducible.

@@ -10,6 +10,10 @@ _CARD = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=Fals
 Item vectors from title{{ ", image" if m.config.encoder.use_visual }}
 {{- " and co-occurrence" if m.config.encoder.use_collaborative }}, and one next-interest vector a user from the newest \
 {{ m.history_length }} events: {{ m.dim }} dimensions, unit length, compared by dot product.
+{% set reading = m.config.encoder.reading_dim | default(0) %}
+{% if reading %}
+The last {{ reading }} are the language model's over content alone, the others the pool's: keep or leave a block whole.
+{% endif %}
 
 | | |
 |---|---|

@@ -31,13 +31,14 @@ VALIDATED_MEASURES = {
 def ablation_facts(runs: Runs, tables: Sequence[Table]) -> AblationFacts:
     """The page of ``finished_runs`` and their ``tables_of``."""
     seeds = sorted({seed for arms in runs.values() for of in arms.values() for seed in of})
+    added_by, added = next(((path, rows) for path in WITH_LM if (rows := _added(runs, path))), (WITH_LM[0], []))
     told_seed = next((seed for seed in seeds if _kept(runs, seed)), None)
     return AblationFacts(
         runs=sum(len(of) for arms in runs.values() for of in arms.values()),
         seeds=tuple(seeds),
         paths=tuple(_path(table, runs[table.path]) for table in tables),
-        added=tuple(_added(runs, _with_lm(runs))),
-        added_by=_with_lm(runs),
+        added=tuple(added),
+        added_by=added_by,
         told=() if told_seed is None else _told(_kept(runs, told_seed)),
         told_seed=told_seed,
     )
@@ -94,11 +95,6 @@ def _curve(arm: str, runs: Sequence[Sequence[Mapping[str, Any]]], measure: str) 
     steps = sorted(by_step)
     mean, low, high = (np.array([of(by_step[step]) for step in steps]) for of in (np.mean, np.min, np.max))
     return Curve(arm=arm, steps=tuple(steps), mean=mean, low=low, high=high)
-
-
-def _with_lm(runs: Runs) -> str:
-    """The path that is compared with the pool alone: of those with a language model the first that shares an arm with it."""
-    return next((path for path in WITH_LM if runs.get(path, {}).keys() & runs.get(POOL, {}).keys()), WITH_LM[0])
 
 
 def _added(runs: Runs, path: str) -> list[Added]:

@@ -6,6 +6,7 @@ Their dot product is the mean of two cosines, so each path has items of its own 
 import torch
 from torch import Tensor
 
+BLOCKS = ("pooled", "reading")
 SHARE = 0.5**0.5
 """Length of each block."""
 

@@ -42,7 +42,7 @@ class KarmaEncoder(nn.Module):
         self.tower = ItemTower(config.pooled, text_width=text_width, features=features, rows=rows)
         self.reading_tower: ItemTower | None = None
         if config.reading is not None:
-            self.reading_tower = ItemTower(config.reading, text_width=text_width, features=features, rows=0)
+            self.reading_tower = ItemTower(config.reading, text_width=text_width, features=features, rows=0, reduces=False)
         self.interest = InterestEncoder(config, backbone.width, text_width, anchors)
 
     def read(self, texts: TokenBag | Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class KarmaEncoder(nn.Module):
         has_query = query_index >= 0
         places = has_query.nonzero(as_tuple=True)
 
-        def beside(vectors: Tensor) -> Tensor:
+        def at_events(vectors: Tensor) -> Tensor:
             """[queries, w] -> [b, t, w]; few events have a query, so only those are gathered."""
             return vectors.new_zeros(*query_index.shape, vectors.shape[-1]).index_put(places, vectors[query_index[places]])
 
@@ -92,8 +92,8 @@ class KarmaEncoder(nn.Module):
             items=items,
             kinds=kinds,
             event_types=event_types,
-            query_tokens=beside(pooled if self.interest.residual is not None else pooled[:, :0]),
-            query_vectors=beside(self.tower.text_vector(pooled)),
+            query_tokens=at_events(pooled if self.interest.residual is not None else pooled[:, :0]),
+            query_vectors=at_events(self.tower.text_vector(pooled)),
             has_query=has_query,
             anchors=anchors,
         )

@@ -89,6 +89,8 @@ class InterestEncoder(nn.Module):
 
     def combine(self, batch: HistoryBatch, states: Tensor | None, positions: Tensor) -> Tensor:
         """Interest vectors at ``positions`` [b, p] from the language model's states [b, >= t, w]: float32 [b, p, d], unit rows."""
+        if (states is None) != (self.residual is None):
+            raise ValueError("states are read where there is a language model, and nowhere else")
         items = apart(batch.items, self.reading_dim)[0]
         total = self.base.expand(*positions.shape, -1)
         if self.pool is not None:

@@ -20,13 +20,14 @@ class ItemTower(nn.Module):
 
     Source: the continuous-token interface of KARMA (arXiv 2603.22779); the additive form with a dropped collaborative
     part follows DropoutNet (Volkovs et al., 2017). An item without an image has a learnt vector in the place of W_v visual_i.
+    Of an encoder's towers one alone ``reduces`` the features to components for all.
     """
 
     text_mean: Tensor
     visual_mean: Tensor
     visual_basis: Tensor
 
-    def __init__(self, config: EncoderConfig, *, text_width: int, features: int, rows: int) -> None:
+    def __init__(self, config: EncoderConfig, *, text_width: int, features: int, rows: int, reduces: bool = True) -> None:
         super().__init__()
         components = min(config.visual_components, features) if config.use_visual else 0
         self.text = nn.Linear(text_width, config.dim, bias=False) if config.use_text else None
@@ -37,8 +38,8 @@ class ItemTower(nn.Module):
             torch.randn(config.dim) * INITIAL_SPREAD / 10
         )  # never zero: an item of which nothing is known has a vector
         self.register_buffer("text_mean", torch.zeros(text_width if config.use_text else 0))
-        self.register_buffer("visual_mean", torch.zeros(features if components else 0))
-        self.register_buffer("visual_basis", torch.zeros(features if components else 0, components))
+        self.register_buffer("visual_mean", torch.zeros(features if components and reduces else 0))
+        self.register_buffer("visual_basis", torch.zeros(features if components and reduces else 0, components))
         spread = INITIAL_SPREAD if self.collaborative is not None else text_width**-0.5
         # From a generator of its own: with and without images, all else starts alike at one seed.
         draws = {self.text: None, self.visual: torch.Generator().manual_seed(torch.initial_seed())}

@@ -44,12 +44,18 @@ PATHS: Mapping[InterestPath, Mapping[str, bool | int]] = {
     "lm+id": {"use_pool": False, "use_lm": True, "use_collaborative": True, **_CONTENT_THAT_LEARNS},
 }
 """Pool and language model, each with a block of its own; the state added to the pool's vector; the pooling path alone; the language
-model's state alone, over the same items. Then what shows
-forgetting: the state alone over items of content alone, text read by nothing but embeddings that learn (what is frozen cannot forget);
-the same with the collaborative part, a shortcut past the text."""
+model's state alone, over the same items. Then what shows forgetting: the state alone over items of content alone, text read by nothing
+but embeddings that learn (what is frozen cannot forget); the same with the collaborative part, a shortcut past the text."""
 
 ALL_OF_A_PATH: frozenset[Arm] = READ_IMAGES | {"text"}
 """Arms of all objectives that a path has: without a language model they go without generation. Of the others generation is the point."""
+
+
+def path_of(base: TrainingConfig) -> InterestPath:
+    """The path that a configuration takes itself."""
+    if base.encoder.use_pool and base.encoder.use_lm:
+        return "blocks" if base.encoder.reading_dim else "pool+lm"
+    return "pool" if base.encoder.use_pool else "state"
 
 
 def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, changes: Mapping[str, Any]) -> TrainingConfig:

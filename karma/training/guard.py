@@ -4,6 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from karma.config import GuardConfig, TrainingConfig
+from karma.model.blocks import BLOCKS
+
+_CLOUDS = {"": "", **{f"_{block}": f" in the {block} block" for block in BLOCKS}}
+"""The whole vectors, then each block: a dead one hides in the whole behind the other."""
 
 
 class CollapseError(Exception):
@@ -60,15 +64,16 @@ def _readings(guard: GuardConfig, row: Mapping[str, float], vectors: Mapping[str
         figure=row["action"], limit=guard.lowest_loss,
         hint="the next item shows in what is read of the history, or nothing is left to tell it from",
     )  # fmt: skip
-    if vectors["items"] >= guard.fewest_vectors:
-        yield _Reading(
-            measure="the effective rank of the item vectors",
-            figure=row["effective_rank_items"], limit=guard.lowest_rank,
-            hint="all items lie on one line: a lower learning_rate or rate_collaborative, or more parts of the item vector",
-        )  # fmt: skip
-    if vectors["interests"] >= guard.fewest_vectors:
-        yield _Reading(
-            measure="the mean cosine of two interest vectors",
-            figure=row["mean_cosine_interests"], limit=guard.highest_cosine, upper=True,
-            hint="every user gets the same vector: a lower learning_rate or rate_backbone, or use_pool = true",
-        )  # fmt: skip
+    for suffix, where in _CLOUDS.items():
+        if vectors["items"] >= guard.fewest_vectors and f"effective_rank_items{suffix}" in row:
+            yield _Reading(
+                measure=f"the effective rank of the item vectors{where}",
+                figure=row[f"effective_rank_items{suffix}"], limit=guard.lowest_rank,
+                hint="all items lie on one line: a lower learning_rate or rate_collaborative, or more parts of the item vector",
+            )  # fmt: skip
+        if vectors["interests"] >= guard.fewest_vectors and f"mean_cosine_interests{suffix}" in row:
+            yield _Reading(
+                measure=f"the mean cosine of two interest vectors{where}",
+                figure=row[f"mean_cosine_interests{suffix}"], limit=guard.highest_cosine, upper=True,
+                hint="every user gets the same vector: a lower learning_rate or rate_backbone, or use_pool = true",
+            )  # fmt: skip

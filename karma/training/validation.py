@@ -12,6 +12,7 @@ from torch import Tensor
 
 from karma.evaluation.ranks import CUTOFFS, hit_rate, rank_of_target
 from karma.evaluation.spectrum import spectrum
+from karma.model.blocks import BLOCKS, apart
 from karma.model.encoder import KarmaEncoder
 from karma.training.batches import newest, seen_so_far, windows_of
 from karma.training.data import Histories, Ints
@@ -37,14 +38,19 @@ class Validation:
         return {"items": len(self.tensors.rows), "interests": len(self.split.held_out)}
 
     def measure(self, model: KarmaEncoder) -> dict[str, float]:
-        """``measures`` of the encoder, and the shape of item and interest vectors; the encoder is left in training mode."""
+        """``measures`` of the encoder, and the shape of item and interest vectors, and of each of their blocks; the encoder is left in
+        training mode."""
         model.eval()
         with torch.inference_mode():
             items = item_vectors(model, self.tensors, torch.arange(len(self.tensors.rows)))
             interests = [self._interests(model, items, last) for last in self._blocks(self.split.last_seen)]
         model.train()
         found = measures(self._ranks([(block @ items.T).cpu().numpy() for block in interests]), len(items))
-        return {**found, **_shape("items", items), **_shape("interests", torch.cat([*interests, items[:0]]))}
+        clouds = {"items": items, "interests": torch.cat([*interests, items[:0]])}
+        if model.config.reading_dim:
+            in_blocks = {name: apart(cloud, model.config.reading_dim) for name, cloud in clouds.items()}
+            clouds |= {f"{name}_{block}": part for name, parts in in_blocks.items() for block, part in zip(BLOCKS, parts, strict=True)}
+        return {**found, **{measure: value for name, cloud in clouds.items() for measure, value in _shape(name, cloud).items()}}
 
     def popularity(self, popularity: npt.NDArray[np.float32]) -> dict[str, float]:
         """The same measures for ranking every user by the items' shares [k] among the training targets."""

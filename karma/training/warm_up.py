@@ -39,6 +39,7 @@ def warm_up(
         nn.utils.clip_grad_norm_(language_model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
+    language_model.zero_grad()  # weights that then stay as they are would keep theirs, and count when gradients are clipped
     language_model.cpu()
     log.info("language model warm-up: %d steps, %.2f nats a token", steps, loss.item())
     return loss.item()

@@ -12,7 +12,7 @@ from karma.artefact import load_encoder
 from karma.evaluation.evaluate import encode_catalogue, encode_users
 from karma.evaluation.ranks import rank_of_target
 from karma.training import train
-from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config
+from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config, path_of
 from karma.training.study import HeldOut, run_arm
 from tests.karma.conftest import Planted
 from tests.karma.planted import tiny_config
@@ -31,18 +31,23 @@ ON: dict[Arm, set[str]] = {
     "images": set(KNOWLEDGE),
     "images_diffusion": set(KNOWLEDGE),
 }
-PARTS: dict[InterestPath, tuple[bool, bool, bool, int, int]] = {
-    "blocks": (True, True, True, 9, 8), "pool+lm": (True, True, True, 9, 0), "pool": (True, False, True, 9, 0),
-    "state": (False, True, True, 9, 0), "lm": (False, True, False, 0, 0), "lm+id": (False, True, True, 0, 0),
+PARTS: dict[InterestPath, tuple[bool, bool, bool, int]] = {
+    "blocks": (True, True, True, 9), "pool+lm": (True, True, True, 9), "pool": (True, False, True, 9), "state": (False, True, True, 9),
+    "lm": (False, True, False, 0), "lm+id": (False, True, True, 0),
 }  # fmt: skip
-"""Pool, language model, collaborative part, directions of latent semantics where the base has 9, components of the language model's block
-of 16."""
+"""Pool, language model, collaborative part, directions of latent semantics where the base has 9."""
 
 
+@pytest.mark.parametrize("path", ["blocks", "pool+lm", "pool", "state"])
+def test_a_configuration_says_which_path_is_its_own(path: InterestPath) -> None:
+    assert path_of(arm_config(tiny_config(), "action", path, 0, {})) == path
+
+
+@pytest.mark.parametrize("reading_dim", [0, 5])
 @pytest.mark.parametrize("path", PATHS_IN_ORDER)
 @pytest.mark.parametrize("arm", ARMS_IN_ORDER)
-def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: InterestPath) -> None:
-    base = tiny_config(encoder={"latent_semantics": 9, "dim": 16})
+def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: InterestPath, reading_dim: int) -> None:
+    base = tiny_config(encoder={"latent_semantics": 9, "dim": 16, "reading_dim": reading_dim})
     on = ON[arm]
     if path == "pool" and arm in ("text", "images_read", "images", "images_diffusion"):
         on = on - {"generation"}
@@ -56,7 +61,8 @@ def test_an_arm_changes_its_objectives_and_its_paths_alone(arm: Arm, path: Inter
     assert config.objectives.visual_by == ("diffusion" if arm == "images_diffusion" else "mse")
     encoder = config.encoder
     parts = (encoder.use_pool, encoder.use_lm, encoder.use_collaborative, encoder.latent_semantics, encoder.reading_dim)
-    assert parts == PARTS[path]
+    half_or_as_said = {0: 8, 5: 5}[reading_dim]
+    assert parts == (*PARTS[path], half_or_as_said if path == "blocks" else 0)
     assert (config.seed, config.steps) == (7, 3)
     same = {"backbone", "softmax", "windows", "positions", "learning_rate", "held_out_users"}
     assert config.model_dump(include=same) == base.model_dump(include=same)

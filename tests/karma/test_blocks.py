@@ -1,5 +1,7 @@
 """Pool and language model beside each other: one unit vector, two blocks that do not see each other."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,11 @@ from karma.model.encoder import KarmaEncoder
 from karma.model.interest_encoder import HistoryBatch
 from karma.token_kinds import ITEM
 from karma.training import train
+from karma.training.batches import newest, windows_of
 from karma.training.data import read_training_data
+from karma.training.guard import CollapseError
+from karma.training.losses import item_vectors
+from karma.training.optimiser import parameter_groups
 from karma.training.run import Run
 from tests.karma.conftest import Planted
 from tests.karma.planted import tiny_config
@@ -55,14 +61,18 @@ def encoder(**changes: object) -> KarmaEncoder:
     return made.eval().requires_grad_(False)
 
 
-def interests_of(made: KarmaEncoder, items: Tensor) -> Tensor:
+def batch_of(made: KarmaEncoder, items: Tensor) -> HistoryBatch:
     shape = items.shape[:2]
-    batch = HistoryBatch(
+    return HistoryBatch(
         items=items, kinds=torch.full(shape, ITEM), event_types=torch.zeros(shape, dtype=torch.int64),
         query_tokens=torch.zeros(*shape, 8), query_vectors=torch.zeros(*shape, POOLED), has_query=torch.zeros(shape, dtype=torch.bool),
         anchors=items[0] if made.interest.own is not None else None,
     )  # fmt: skip
-    found: Tensor = made.interest(batch, made.backbone, torch.tensor([[shape[1] - 1]] * shape[0]))[:, 0]
+
+
+def interests_of(made: KarmaEncoder, items: Tensor) -> Tensor:
+    last = torch.tensor([[items.shape[1] - 1]] * items.shape[0])
+    found: Tensor = made.interest(batch_of(made, items), made.backbone, last)[:, 0]
     return found
 
 
@@ -87,10 +97,15 @@ def test_an_item_s_collaborative_part_stays_in_the_pool_s_block() -> None:
     assert not torch.allclose(known[:, POOLED:], other[:, POOLED:], atol=1e-2)
 
 
-def test_a_block_of_its_own_learns_at_the_full_rate_and_starts_as_something() -> None:
+def test_the_state_starts_as_something_in_its_block() -> None:
     assert encoder().interest.residual.weight.any()
-    assert not encoder().interest.adds_to_pool
-    assert encoder(reading_dim=0).interest.adds_to_pool
+    assert not encoder(reading_dim=0).interest.residual.weight.any()
+
+
+def test_states_that_are_missing_do_not_shorten_the_vector() -> None:
+    made = encoder()
+    with pytest.raises(ValueError, match="where there is a language model"):
+        made.interest.combine(batch_of(made, torch.zeros(1, 2, POOLED + READING)), None, torch.tensor([[1]]))
 
 
 @pytest.mark.parametrize(
@@ -105,18 +120,64 @@ def test_blocks_that_nothing_would_fill_are_refused(changes: dict[str, object], 
         encoder(**changes)
 
 
-def test_a_trained_encoder_of_two_blocks_is_served_as_it_was_trained(planted: Planted, tmp_path: object) -> None:
-    config = tiny_config(encoder={**planted.config.encoder.model_dump(), "reading_dim": 8}, steps=4, validate_every=4)
-    data = read_training_data(planted.data, config.encoder.event_types)
-    served = load_encoder(train(config, planted.data, tmp_path / "encoders", progress=False))  # type: ignore[operator]
-    run = Run.of(config, data, progress=False)
+@pytest.mark.parametrize("use_own_items", [False, True])
+def test_a_trained_encoder_of_two_blocks_is_served_as_it_was_trained(planted: Planted, tmp_path: Path, use_own_items: bool) -> None:
+    """Items and interests of the held-out users, from the artefact and from the module that training left."""
+    encoder = {**planted.config.encoder.model_dump(), "reading_dim": 6, "history_length": 16, "use_own_items": use_own_items}
+    config = tiny_config(encoder=encoder, steps=4, validate_every=4)
+    read = read_training_data(planted.data, config.encoder.event_types)
+    served = load_encoder(train(config, planted.data, tmp_path / "encoders", progress=False))
+    run = Run.of(config, read, progress=False)
     run.fit(progress=False)
-    catalogue = data.catalogue
+    model, tensors, last = run.learner.model.eval(), run.learner.tensors, run.validation.split.last_seen
     with torch.inference_mode():
-        trained = run.learner.model.eval().items(
-            run.learner.tensors.texts.read(torch.arange(len(catalogue))), run.learner.tensors.components, run.learner.tensors.has_visual,
-            run.learner.tensors.rows,
-        )  # fmt: skip
-    found = served.encode_items(catalogue.item_ids, catalogue.texts, catalogue.features, catalogue.has_visual)
-    np.testing.assert_allclose(found, trained.numpy(), atol=2e-3)
-    assert found.shape == (len(catalogue), config.encoder.dim)
+        trained = item_vectors(model, tensors, torch.arange(len(read.catalogue)))
+        interests = run.validation._interests(model, trained, last)
+    catalogue, told = read.catalogue, read.histories
+    items = served.encode_items(catalogue.item_ids, catalogue.texts, catalogue.features, catalogue.has_visual)
+    np.testing.assert_allclose(items, trained.numpy(), atol=1e-5)
+    windows = windows_of(told, newest(told, last, config.encoder.history_length))
+    known = windows.items >= 0
+    vectors = np.where(known[..., None], items[windows.items.clip(0)], 0).astype(np.float32)
+    queries = [[told.query_texts[query] if query >= 0 else None for query in row] for row in windows.queries]
+    assert any(query for row in queries for query in row)
+    found = served.encode_histories(vectors, windows.kinds, windows.event_types, queries)
+    np.testing.assert_allclose(found, interests.numpy(), atol=1e-4)
+
+
+def test_both_towers_read_whitened_texts_and_one_alone_holds_the_images_basis(planted: Planted) -> None:
+    config = tiny_config(encoder={**planted.config.encoder.model_dump(), "reading_dim": 6})
+    model = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False).learner.model
+    assert model.reading_tower is not None
+    assert model.tower.text_mean.any()
+    assert torch.equal(model.reading_tower.text_mean, model.tower.text_mean)
+    assert model.tower.visual_basis.any()
+    assert not len(model.reading_tower.visual_basis)
+    assert model.reading_tower.visual is not None
+
+
+@pytest.mark.parametrize(("reading_dim", "rate"), [(6, 5e-3), (0, 1e-3)])
+def test_the_state_learns_at_the_full_rate_in_its_block_and_slowly_as_a_residual(planted: Planted, reading_dim: int, rate: float) -> None:
+    config = tiny_config(encoder={**planted.config.encoder.model_dump(), "reading_dim": reading_dim})
+    learner = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False).learner
+    groups = [group for group in parameter_groups(learner) if any(of is learner.model.interest.residual.weight for of in group["params"])]
+    assert [group["initial_lr"] for group in groups] == [pytest.approx(rate)]
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [("reading_base", "two interest vectors in the reading block"), ("reading_tower", "the item vectors in the reading block")],
+)
+def test_a_run_whose_reading_block_is_dead_is_stopped(planted: Planted, part: str, said: str) -> None:
+    """The whole vectors are spread well enough to pass."""
+    encoder = {**planted.config.encoder.model_dump(), "reading_dim": 6}
+    config = tiny_config(encoder=encoder, steps=6, validate_every=3, learning_warm_up=3, guard={"fewest_vectors": 10})
+    run = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False)
+    if part == "reading_base":
+        run.learner.model.interest.reading_base.data[0] = 1e4
+    else:
+        run.learner.model.reading_tower.bias.data[0] = 1e4
+    with pytest.raises(CollapseError, match=said) as stopped:
+        run.fit(progress=False)
+    assert "interest vectors is" not in str(stopped.value)
+    assert "item vectors is" not in str(stopped.value)

@@ -232,6 +232,7 @@ def test_a_pretrained_model_warms_up_where_that_is_asked_for(planted: Planted, t
     healed = trained(planted, source, 0, warm_up_steps=3, tuning="frozen").start.model.backbone
     assert {"embed_tokens.weight", "layers.0.mlp.up_proj.weight"} <= changed(original, healed.model)
     assert not any(parameter.requires_grad for parameter in healed.parameters())
+    assert all(parameter.grad is None for parameter in healed.parameters()), "they would count when gradients are clipped"
     assert [BackboneConfig(**told).warms_up_for for told in ({}, {"source": "x"}, {"warm_up_steps": 0})] == [200, 0, 0]
 
 

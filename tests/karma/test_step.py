@@ -77,6 +77,13 @@ def test_the_log_of_a_run_holds_it(planted: Planted) -> None:
     assert all(expected <= set(row) for row in run.progress.log)
 
 
+def test_a_constant_rate_stays_where_the_warm_up_left_it(planted: Planted) -> None:
+    run = run_of(planted, steps=9, learning_warm_up=2, final_rate=1.0)
+    for step in (8, 9):
+        run.step(step)
+        assert float(run.stepper.facts["learning_rate"]) == pytest.approx(5e-3)
+
+
 def joined(first: Batch, second: Batch) -> Batch:
     """One batch of the windows of both, padded alike; the softmax is full, so both have the same candidates."""
     width = max(first.windows.items.shape[1], second.windows.items.shape[1])

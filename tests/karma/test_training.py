@@ -208,7 +208,7 @@ def test_queries_are_numbered_within_a_batch() -> None:
     assert queries_of(torch.tensor([[4, 4]]))[1].tolist() == [[0, 0]]
 
 
-def test_the_learning_rate_warms_up_and_falls_to_a_twentieth() -> None:
+def test_the_learning_rate_warms_up_and_falls_to_its_final_rate() -> None:
     rates = [rate_at(step, 4, 20, 0.05) for step in range(21)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[12] == pytest.approx(0.05 + 0.95 / 2)

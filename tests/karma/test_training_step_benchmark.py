@@ -18,7 +18,7 @@ KNOWLEDGE = ("generation", "reconstruct_interest", "reconstruct_item", "visual")
 TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.toml"
 
 
-@pytest.mark.parametrize("path", ["pool+lm", "lm"])
+@pytest.mark.parametrize("path", ["blocks", "pool+lm", "lm"])
 def test_the_two_differ_in_the_weights_of_the_objectives_alone(path: str) -> None:
     every, action = configurations(tiny_config(), path)  # type: ignore[arg-type]
     assert all(getattr(every.objectives, name) > 0 for name in KNOWLEDGE)

@@ -78,6 +78,7 @@ def test_without_images_no_arm_reads_them(root: Path, tmp_path: Path, caplog: py
 
     assert arms(("pool+lm",), images=False) == ["action", "generation", "reconstruction", "pair", "items", "text"]
     assert arms(("pool+lm",), images=True)[-3:] == ["images_read", "images", "images_diffusion"]
+    assert configurations(AblateArgs(out=tmp_path, seeds=(0,), final_rate=0.5), tiny_config(), images=False)[0].final_rate == 0.5
     assert arms(("pool",), images=False) == ["action", "reconstruction", "items", "text"]
     config = tmp_path / "tiny.toml"
     config.write_text('name = "tiny"')

@@ -57,7 +57,7 @@ def columns(n: int) -> dict[str, np.ndarray]:
 def shapes(path: str, seed: int) -> dict[str, np.ndarray]:
     """Four directions; where there is a language model also its attention, even, and at step 0 each event's to itself."""
     singular = {"singular": np.array([0.4 + 0.1 * seed, 0.3, 0.2, 0.1 - 0.1 * seed])}
-    if "lm" not in path:
+    if path == "pool":
         return singular
     even = np.tril(np.ones((33, 33))) / np.arange(1, 34)[:, None]
     return {

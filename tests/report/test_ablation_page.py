@@ -89,6 +89,15 @@ def test_blocks_are_compared_with_the_pool_before_the_sum(tmp_path: Path) -> Non
     assert row[-1].startswith("+0.500 [")
 
 
+def test_a_path_without_a_common_seed_gives_way_to_one_that_has_it(tmp_path: Path) -> None:
+    leave(tmp_path, "pool", "action", 0, [300] * 4)
+    leave(tmp_path, "pool+lm", "action", 0, [1, 300, 300, 300])
+    leave(tmp_path, "blocks", "action", 1, [1, 1, 300, 300])
+    head, row = Elements(page_of(tmp_path)).rows["added"][:2]
+    assert head[-1] == "pool+lm minus pool"
+    assert row[-1].startswith("+0.250 [")
+
+
 def test_curves_are_means_over_seeds_within_their_range(page: str) -> None:
     """hr@50 is .1 and .2 at steps 10 and 20 in seed 0, .1 more in seed 1."""
     drawn = figures_in(page)["curves-pool+lm"]["data"]
