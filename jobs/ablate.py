@@ -20,6 +20,7 @@ import tyro
 from jobs.ablation_runs import Ranks, baselines_of, finished_runs, leave_baselines
 from jobs.ablation_set import TARGETS, claim, config_of, data_of
 from jobs.ablation_table import markdown, tables_of
+from jobs.encoder_configuration import configuration
 from jobs.errors import JobError, UsageError
 from jobs.held_out_figures import HeldOutTargets, rankable_targets, read_catalogue
 from jobs.report.write_ablation import write_ablation_page
@@ -108,6 +109,16 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
         raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=told)
     paths = args.paths or (path_of(base),)
     named = args.arms or tuple(arm for arm in usable if all(_trains(base, arm, path) for path in paths))
+    if not named:
+        raise UsageError(
+            "NO_SUCH_ARM", f"no arm can be trained on {' '.join(paths)} of these data", column="--paths", hint="name --arms to hear why"
+        )
+    try:
+        TrainingConfig.model_validate({**base.model_dump(), **changes(args, base)})
+    except ValueError as error:
+        raise UsageError(
+            "NOT_A_CONFIG", f"what the options change is no training configuration: {error}", column="--final-rate, --steps, .."
+        ) from None
     asked = []
     for seed, path, arm in product(args.seeds, paths, named):
         try:
@@ -135,7 +146,7 @@ def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
     data = args.data or data_of(args.set or Path())
     if args.config is None:
         return data, config_of(args.set or Path(), data)
-    return data, TrainingConfig.load(args.config)
+    return data, TrainingConfig.load(configuration(args.config))
 
 
 def held_out(data: Path, targets: Path) -> HeldOutTargets:

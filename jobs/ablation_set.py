@@ -36,9 +36,9 @@ def data_of(root: Path) -> Path:
 
 
 def config_of(root: Path, data: Path) -> TrainingConfig:
-    """The configuration of the encoder that was trained on ``data``. Raises UsageError where none was."""
+    """The configuration of the newest encoder that was trained on ``data``. Raises UsageError where none was."""
     fingerprint = read_meta(data).fingerprint
-    manifests = [read_manifest(path.parent) for path in sorted((root / "encoders").glob(f"*/{MANIFEST}"))]
+    manifests = [read_manifest(path.parent) for path in sorted((root / "encoders").glob(f"*/{MANIFEST}"), key=os.path.getmtime)]
     found = [manifest for manifest in manifests if manifest.data_fingerprint == fingerprint]
     if not found:
         raise UsageError(

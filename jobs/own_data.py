@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from jobs.cli import RootArgs, context_of, run_main
+from jobs.encoder_configuration import configuration
 from jobs.error_budget import check_budget
 from jobs.mapping import load_mapping
 from jobs.own_data_road.join_figures import join_figures
@@ -19,7 +20,6 @@ from jobs.own_data_road.showing import ingested, show
 from jobs.report.write import write_report
 from jobs.stage import Context
 from jobs.summary import write_summary
-from jobs.train_encoder import configuration
 from jobs.visual_features import DEFAULT_VISION
 from schemas import names
 

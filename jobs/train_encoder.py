@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
+from jobs.encoder_configuration import configuration
 from jobs.encoders import Encoder, open_encoder, register
 from jobs.errors import InputMissingError, UsageError
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
@@ -103,15 +104,6 @@ def _refuse_unseen_pictures(catalogue: DataFrame, vision: str, vision_digest: st
             got="none",
             hint=f"karma visual-features --vision {vision}, for the days that brought them; or name another --vision",
         )
-
-
-def configuration(path: Path) -> Path:
-    """``path``, where a training configuration can be read there. Raises UsageError."""
-    try:
-        TrainingConfig.load(path)
-    except (OSError, ValueError) as error:
-        raise UsageError("NOT_A_CONFIG", "--config is no training configuration", expected="a TOML file", got=f"{path}: {error}") from error
-    return path
 
 
 def read_digest(context: Context, ds: date) -> list[list[tuple[date, str]]]:

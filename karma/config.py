@@ -145,8 +145,8 @@ class EncoderConfig(Config):
             raise ValueError("use_own_items needs the pooling path and the collaborative part: set use_pool and use_collaborative")
         if self.reading_dim and not (self.use_lm and self.use_pool and (self.use_text or self.use_visual)):
             raise ValueError("reading_dim needs both paths, and text or images to read: set use_lm, use_pool and use_text or use_visual")
-        if self.reading_dim >= self.dim:
-            raise ValueError(f"reading_dim must leave the pool something of dim = {self.dim}, got {self.reading_dim}")
+        if self.reading_dim and not 2 <= self.reading_dim <= self.dim - 2:  # of one component a unit vector has nothing to learn
+            raise ValueError(f"each block needs at least 2 of dim = {self.dim} components, got reading_dim = {self.reading_dim}")
         if not (self.use_collaborative or self.use_text or self.use_visual):
             raise ValueError("all parts of the item vector are off: set use_collaborative, use_text or use_visual")
         return self

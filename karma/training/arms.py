@@ -36,10 +36,10 @@ READ_IMAGES: frozenset[Arm] = frozenset({"images_read", "images", "images_diffus
 
 _CONTENT_THAT_LEARNS = {"latent_semantics": 0}
 PATHS: Mapping[InterestPath, Mapping[str, bool | int]] = {
-    "blocks": {"use_pool": True, "use_lm": True, "use_collaborative": True},
-    "pool+lm": {"use_pool": True, "use_lm": True, "use_collaborative": True},
-    "pool": {"use_pool": True, "use_lm": False, "use_collaborative": True},
-    "state": {"use_pool": False, "use_lm": True, "use_collaborative": True},
+    "blocks": {"use_pool": True, "use_lm": True},
+    "pool+lm": {"use_pool": True, "use_lm": True},
+    "pool": {"use_pool": True, "use_lm": False},
+    "state": {"use_pool": False, "use_lm": True},
     "lm": {"use_pool": False, "use_lm": True, "use_collaborative": False, **_CONTENT_THAT_LEARNS},
     "lm+id": {"use_pool": False, "use_lm": True, "use_collaborative": True, **_CONTENT_THAT_LEARNS},
 }
@@ -72,7 +72,7 @@ def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, ch
     if arm in ALL_OF_A_PATH and not PATHS[path]["use_lm"]:
         told["objectives"]["generation"] = 0.0
     own_items = base.encoder.use_own_items and PATHS[path]["use_pool"]
-    reading_dim = (base.encoder.reading_dim or base.encoder.dim // 2) if path == "blocks" else 0
+    reading_dim = (base.encoder.reading_dim or max(1, base.encoder.dim // 2)) if path == "blocks" else 0
     changed = {"use_visual": arm in READ_IMAGES, "use_own_items": own_items, "reading_dim": reading_dim, **PATHS[path]}
     told["encoder"].update(changed)
     return TrainingConfig.model_validate({**told, "name": f"{base.name}-{path}-{arm}-{seed}", "seed": seed, **changes})

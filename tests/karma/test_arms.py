@@ -40,7 +40,15 @@ PARTS: dict[InterestPath, tuple[bool, bool, bool, int]] = {
 
 @pytest.mark.parametrize("path", ["blocks", "pool+lm", "pool", "state"])
 def test_a_configuration_says_which_path_is_its_own(path: InterestPath) -> None:
-    assert path_of(arm_config(tiny_config(), "action", path, 0, {})) == path
+    of_content = tiny_config(encoder={"dim": 16, "use_collaborative": False})
+    config = arm_config(of_content, "action", path, 0, {})
+    assert path_of(config) == path
+    assert not config.encoder.use_collaborative
+
+
+def test_too_few_components_for_two_blocks_are_refused() -> None:
+    with pytest.raises(ValueError, match="each block needs"):
+        arm_config(tiny_config(encoder={"dim": 1}), "action", "blocks", 0, {})
 
 
 @pytest.mark.parametrize("reading_dim", [0, 5])

@@ -112,7 +112,8 @@ def test_states_that_are_missing_do_not_shorten_the_vector() -> None:
     ("changes", "said"),
     [
         ({"use_lm": False}, "needs both paths"), ({"use_pool": False}, "needs both paths"),
-        ({"use_text": False, "use_visual": False}, "text or images"), ({"reading_dim": POOLED + READING}, "must leave the pool"),
+        ({"use_text": False, "use_visual": False}, "text or images"), ({"reading_dim": POOLED + READING}, "each block needs"),
+        ({"reading_dim": 1}, "each block needs"), ({"reading_dim": POOLED + READING - 1}, "each block needs"),
     ],
 )  # fmt: skip
 def test_blocks_that_nothing_would_fill_are_refused(changes: dict[str, object], said: str) -> None:

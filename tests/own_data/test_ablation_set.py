@@ -64,6 +64,19 @@ def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("told", [["--final-rate", "2"], ["--config", "conf/nowhere.toml"]])
+def test_settings_that_are_none_are_refused_as_such(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, told: list[str]) -> None:
+    assert main(["--set", str(root), "--out", str(tmp_path / "out"), *told]) == names.EXIT_USAGE
+    assert "[NOT_A_CONFIG]" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_without_anything_that_the_path_could_read_are_refused(root: Path, tmp_path: Path) -> None:
+    blind = tiny_config(encoder={"use_text": False, "use_collaborative": False}, objectives={"generation": 0.0})
+    with pytest.raises(UsageError, match="no arm can be trained"):
+        configurations(AblateArgs(out=tmp_path), blind, images=False)
+
+
 def test_without_images_no_arm_reads_them(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = tmp_path / "data"
     shutil.copytree(root / "training" / "data" / "of-0", data)
