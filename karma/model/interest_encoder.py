@@ -88,38 +88,41 @@ class InterestEncoder(nn.Module):
         )
 
     def combine(self, batch: HistoryBatch, states: Tensor | None, positions: Tensor) -> Tensor:
-        """Interest vectors at ``positions`` [b, p] from the language model's states [b, >= t, w]: float32 [b, p, d], unit rows."""
+        """Interest vectors at ``positions`` [b, p] from the language model's states [b, >= t, w]: float32 [b, p, d], unit rows.
+
+        Raises:
+            ValueError: there are states and no language model, or none where there is one.
+        """
         if (states is None) != (self.residual is None):
             raise ValueError("states are read where there is a language model, and nowhere else")
-        items = apart(batch.items, self.reading_dim)[0]
+        if states is None or self.residual is None:
+            return self._pooled(batch, positions, None)
+        read = self.residual(states.gather(1, positions[:, :, None].expand(-1, -1, states.shape[-1])))
+        if not self.reading_dim:
+            return self._pooled(batch, positions, read)
+        return beside(self._pooled(batch, positions, None), F.normalize((self.reading_base + read).float(), dim=-1))
+
+    def _pooled(self, batch: HistoryBatch, positions: Tensor, residual: Tensor | None) -> Tensor:
+        """``normalise(base + pool + residual)`` over the pool's block of the items, after the steps towards the own ones."""
+        items, has_item = apart(batch.items, self.reading_dim)[0], batch.kinds == ITEM
         total = self.base.expand(*positions.shape, -1)
         if self.pool is not None:
-            total = total + self.pool(items, batch.kinds == ITEM, batch.query_vectors, batch.has_query, positions)
-        own = self._own_weights(items, batch.kinds == ITEM, positions)
+            total = total + self.pool(items, has_item, batch.query_vectors, batch.has_query, positions)
+        own = self._own_weights(items, has_item, positions)
         if self.own is not None and own is not None:
             total = total + self.own.term(items, own)
-        read = self._read(states, positions)
-        if read is not None and not self.reading_dim:
-            total = total + read
+        if residual is not None:
+            total = total + residual
         interests = F.normalize(total.float(), dim=-1)
-        if self.own is not None and own is not None:
-            anchors = self.own.anchors if batch.anchors is None else apart(batch.anchors, self.reading_dim)[0]
-            interests = self.own.nearer(interests, items, own, anchors)
-        if read is None or not self.reading_dim:
+        if self.own is None or own is None:
             return interests
-        return beside(interests, F.normalize((self.reading_base + read).float(), dim=-1))
+        anchors = self.own.anchors if batch.anchors is None else apart(batch.anchors, self.reading_dim)[0]
+        return self.own.nearer(interests, items, own, anchors)
 
     def keep(self, items: Tensor) -> None:
         """Leave item vectors [n, d] with the own-items path, which needs them when it is served (``OwnItems.keep``)."""
         if self.own is not None:
             self.own.keep(apart(items, self.reading_dim)[0])
-
-    def _read(self, states: Tensor | None, positions: Tensor) -> Tensor | None:
-        """W h at ``positions``."""
-        if self.residual is None or states is None:
-            return None
-        at: Tensor = self.residual(states.gather(1, positions[:, :, None].expand(-1, -1, states.shape[-1])))
-        return at
 
     def _own_weights(self, items: Tensor, has_item: Tensor, positions: Tensor) -> Tensor | None:
         if self.own is None:

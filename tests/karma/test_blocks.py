@@ -127,7 +127,9 @@ def test_a_trained_encoder_of_two_blocks_is_served_as_it_was_trained(planted: Pl
     encoder = {**planted.config.encoder.model_dump(), "reading_dim": 6, "history_length": 16, "use_own_items": use_own_items}
     config = tiny_config(encoder=encoder, steps=4, validate_every=4)
     read = read_training_data(planted.data, config.encoder.event_types)
-    served = load_encoder(train(config, planted.data, tmp_path / "encoders", progress=False))
+    folder = train(config, planted.data, tmp_path / "encoders", progress=False)
+    assert "The last 6 are the language model's" in (folder / "README.md").read_text()
+    served = load_encoder(folder)
     run = Run.of(config, read, progress=False)
     run.fit(progress=False)
     model, tensors, last = run.learner.model.eval(), run.learner.tensors, run.validation.split.last_seen
