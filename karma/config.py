@@ -299,6 +299,8 @@ class TrainingConfig(Config):
     def _objectives_have_what_they_train(self) -> Self:
         if self.objectives.generation and not self.encoder.use_lm:
             raise ValueError("objectives.generation trains the language model, but encoder.use_lm is false")
+        if self.objectives.visual and not self.encoder.use_visual:
+            raise ValueError("objectives.visual tells image features that the item tower reads, but encoder.use_visual is false")
         if self.targets == "basket" and self.ties != "strict":
             raise ValueError('targets = "basket" needs ties = "strict": a basket is what shares one time stamp')
         if self.backbone.tuning == "lora" and not self.encoder.use_lm:

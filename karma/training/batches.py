@@ -11,7 +11,7 @@ import numpy.typing as npt
 from karma.config import TrainingConfig
 from karma.token_kinds import ITEM, PADDING, QUERY_ONLY, UNKNOWN_ITEM
 from karma.training.data import NO_ITEM, NO_QUERY, Exposures, Histories, Ints
-from karma.training.examples import NO_TARGET, Split
+from karma.training.examples import NO_TARGET, Split, taken_in_window
 from karma.training.exposures import among, passed_over
 from schemas import names
 
@@ -157,13 +157,14 @@ class BatchSampler:
         predicting = np.where(targets != NO_TARGET, events, NO_TARGET)
         rows = [self._targets_of(event) for event in predicting.ravel()] if self._baskets else None
         candidates = self._candidates(np.concatenate(rows) if rows is not None else targets[targets != NO_TARGET])
-        exposed = self._exposed(predicting, np.array([run[0] for run in full]))
+        since = np.array([run[0] for run in full])
+        exposed = self._exposed(predicting, since)
         return Batch(
             windows=windows,
             positions=np.maximum(positions, 0),
             targets=targets,
             candidates=candidates,
-            masked=self._masked(windows, events, candidates, exposed),
+            masked=self._masked(events, since, candidates, exposed),
             shares=None if rows is None else _shares(rows, candidates),
             exposed=exposed,
         )
@@ -212,9 +213,9 @@ class BatchSampler:
         softmax = self._config.softmax
         return passed_over(self._exposures, self._histories, self._split, positions, since, repeats=softmax.repeats, most=softmax.exposed)
 
-    def _masked(self, windows: Windows, events: Ints, candidates: Ints, exposed: Ints | None) -> Bools | None:
-        """By id: what the user has seen, where no repeat is a target; with ``mask_window`` all that the window and its targets hold; and
-        what counts as exposed, since it would count twice."""
+    def _masked(self, events: Ints, since: Ints, candidates: Ints, exposed: Ints | None) -> Bools | None:
+        """By id: what the user has seen, where no repeat is a target; with ``mask_window`` all that the user takes in the window and as its
+        targets; and what counts as exposed, since it would count twice."""
         softmax = self._config.softmax
         if softmax.repeats and not softmax.mask_window and exposed is None:
             return None
@@ -224,16 +225,15 @@ class BatchSampler:
         if not softmax.repeats:
             masked |= seen_so_far(self._histories, events.ravel(), column_of, len(candidates))
         if softmax.mask_window:
-            masked |= np.repeat(self._taken_in_window(windows, column_of, len(candidates)), events.shape[1], axis=0)
+            masked |= np.repeat(self._taken_in_window(since, events[:, -1], column_of, len(candidates)), events.shape[1], axis=0)
         if exposed is not None:
             masked |= among(exposed.reshape(events.size, -1), candidates)
         return masked
 
-    def _taken_in_window(self, windows: Windows, column_of: Ints, columns: int) -> Bools:
-        taken = np.zeros((len(windows.items), columns), dtype=bool)
-        for row, (items, events, length) in enumerate(zip(windows.items, windows.events, windows.lengths, strict=True)):
-            last = self._histories.items[self._split.targets[events[length - 1]]]
-            found = column_of[np.append(items[items >= 0], last)]
+    def _taken_in_window(self, since: Ints, last: Ints, column_of: Ints, columns: int) -> Bools:
+        taken = np.zeros((len(since), columns), dtype=bool)
+        for row, (first, position) in enumerate(zip(since, last, strict=True)):
+            found = column_of[taken_in_window(self._histories, self._split, first, position)]
             taken[row, found[found >= 0]] = True
         return taken
 

@@ -99,6 +99,13 @@ class Split:
         return counts
 
 
+def taken_in_window(histories: Histories, split: Split, since: int, position: int) -> Ints:
+    """Items that the user takes from event ``since`` to the last target of a window that ends at training position ``position``, both
+    inclusive, in their order. No dropout thins them: an item left out of what is read is no true negative all the same."""
+    taken: Ints = histories.items[since : split.ends[position]]
+    return taken[taken >= 0]
+
+
 def split(histories: Histories, *, strict: bool, repeats: bool, share: float, seed: int, baskets: bool = False) -> Split:
     """Hold out the last target of a random ``share`` of the users who have at least FEWEST_TARGETS distinct ones.
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from karma.training.data import Exposures, Histories, Ints
-from karma.training.examples import NO_TARGET, Split
+from karma.training.examples import NO_TARGET, Split, taken_in_window
 
 NOTHING = -1
 
@@ -37,7 +37,7 @@ def passed_over(
     for row, (events, first) in enumerate(zip(positions, since, strict=True)):
         user = histories.users[events[-1]]
         begins = first if repeats else histories.offsets[user]
-        taken = histories.items[begins : split.ends[events[-1]]]
+        taken = taken_in_window(histories, split, begins, events[-1])
         shown = slice(*exposures.offsets[user : user + 2])
         times, items = exposures.times[shown], exposures.items[shown]
         for column in np.flatnonzero(events != NO_TARGET):

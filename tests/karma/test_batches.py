@@ -72,13 +72,24 @@ def test_what_was_seen_up_to_a_position_is_masked_by_id(full_up_to: int) -> None
         assert target not in seen
 
 
-def test_mask_window_covers_later_takes_of_the_window() -> None:
-    batch = sampler(softmax=SoftmaxConfig(repeats=True, mask_window=True)).draw()
+def test_mask_window_covers_all_that_the_user_takes_in_the_window_and_as_its_targets() -> None:
+    """Of baskets {0, 1}, {2}, {3, 4}, {5, 0} and windows of 3 events: events that dropout leaves out count, and so does the whole of the
+    last basket."""
+    takes = [(0, 0), (0, 1), (1, 2), (2, 3), (2, 4), (3, 5), (3, 0)]
+    in_window = {1: {0, 1, 2}, 2: {0, 1, 2, 3, 4}, 4: {2, 3, 4, 5, 0}}  # by the window's last event
+    histories = histories_of([takes])
+    examples = split(histories, strict=True, repeats=True, share=1.0, seed=0, baskets=True)
+    examples = replace(examples, targets=np.array([-1, 2, 3, -1, 5, -1, -1]), ends=np.array([0, 3, 5, 0, 7, 0, 0]))
+    examples = replace(examples, may_be_target=np.ones(len(takes), bool))
+    softmax = SoftmaxConfig(repeats=True, mask_window=True)
+    encoder = EncoderConfig(dim=4, history_length=3)
+    config = tiny_config(softmax=softmax, encoder=encoder, event_dropout=0.6, shown_queries=0.0, targets="basket")
+    batch = BatchSampler(histories, examples, config, 7).draw()
     assert batch.masked is not None
-    for row, (items, targets) in enumerate(zip(batch.windows.items, batch.targets, strict=True)):
-        taken = {int(item) for item in items if item >= 0} | {int(targets[-1])}
-        for masked in batch.masked[row * len(targets) : (row + 1) * len(targets)]:
-            assert set(np.flatnonzero(masked).tolist()) == taken
+    ends = [int(events[length - 1]) for events, length in zip(batch.windows.events, batch.windows.lengths, strict=True)]
+    assert set(ends) == set(in_window)
+    for end, rows in zip(ends, np.split(batch.masked, len(ends)), strict=True):
+        assert all(set(np.flatnonzero(row).tolist()) == in_window[end] for row in rows)
 
 
 def test_the_same_seed_draws_the_same_batches() -> None:

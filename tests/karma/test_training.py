@@ -93,7 +93,10 @@ ARMS = {
     "pool alone": {"objectives": SWITCHED_OFF, "encoder": EncoderConfig(dim=8, history_length=8, use_lm=False)},
     "language model alone": {"encoder": EncoderConfig(dim=8, history_length=8, use_pool=False)},
     "content alone": {"encoder": EncoderConfig(dim=8, history_length=8, use_collaborative=False)},
-    "no content": {"encoder": EncoderConfig(dim=8, history_length=8, use_text=False, use_visual=False)},
+    "no content": {
+        "encoder": EncoderConfig(dim=8, history_length=8, use_text=False, use_visual=False),
+        "objectives": ObjectiveConfig(decoder_hidden=32, visual=0),
+    },
     "sampled softmax": {"softmax": SoftmaxConfig(full_up_to=0, uniform=8, mask_window=True)},
     "images by diffusion": {"objectives": ObjectiveConfig(decoder_hidden=32, visual_by="diffusion")},
     "ties in order": {"ties": "in_order"},
@@ -110,9 +113,10 @@ def test_every_arm_trains(arm: str, planted: Planted) -> None:
     assert all(np.isfinite(value) for row in run.progress.log for value in row.values())
 
 
-def test_generation_without_a_language_model_is_refused() -> None:
-    with pytest.raises(ValidationError, match="use_lm is false"):
-        tiny_config(encoder=EncoderConfig(use_lm=False))
+@pytest.mark.parametrize("part", ["use_lm", "use_visual"])
+def test_an_objective_without_what_it_trains_is_refused(part: str) -> None:
+    with pytest.raises(ValidationError, match=f"{part} is false"):
+        tiny_config(encoder=EncoderConfig.model_validate({part: False}))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGURATIONS.glob("*.toml")), ids=lambda path: path.stem)
