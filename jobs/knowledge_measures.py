@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from jobs.held_out_figures import Judgement, interval
-from karma.evaluation.decodability import STEPS, decodability
+from karma.evaluation.decodability import STEPS, Decodability, decodability
 from karma.evaluation.evaluate import History, encode_users
 from karma.evaluation.probes import multi_hot, probe_labels
 from karma.evaluation.sinks import Sinks, sinks_of
@@ -40,16 +41,25 @@ def knowledge_of(judged: Judgement, *, steps: int = STEPS) -> tuple[dict[str, An
     measured, training = _measured(judged), _training(judged)
     sinks = sinks_of(judged.encoder, judged.found.item_vectors, judged.held_out.place, judged.held_out.histories)
     return {
-        "decodability": _decodability(judged, training, measured, steps),
+        "decodability": _in_figures(_decodability(judged, training, measured, steps)),
         "title among decoys": _decoys(judged, training, measured),
         "categories of items": _categories(judged),
         "sinks": {"n": 0} if sinks is None else {"n": sinks.strongest.shape[1], "score": sinks.score},
     }, sinks
 
 
-def decodability_of(judged: Judgement, *, steps: int = STEPS) -> dict[str, Any]:
-    """Mean, interval and ``n`` of what a user's own vector saves a probe decoder, nats a token; ``n`` 0 where nothing can be measured."""
-    return _decodability(judged, _training(judged), _measured(judged), steps)
+def decodability_of(judged: Judgement, *, steps: int = STEPS, strangers: Tensor | None = None) -> Decodability | None:
+    """What a user's own vector saves a probe decoder, nats a token, over the ``measured_users``; None where nothing can be measured.
+
+    Two encoders on the same held-out targets are asked about the same users and titles, in the same order, and their probes are trained
+    on the same pairs of user and title. ``strangers``: whose vectors the other one was asked with (``Decodability.strangers``).
+    """
+    return _decodability(judged, _training(judged), _measured(judged), steps, strangers)
+
+
+def measured_users(judged: Judgement) -> int:
+    """How many users a probe is asked about: at most half of the judged, those whose target has a title."""
+    return len(_measured(judged).items)
 
 
 def _measured(judged: Judgement) -> NextTitles:
@@ -79,13 +89,20 @@ def _training(judged: Judgement) -> NextTitles:
     return NextTitles(vectors=vectors, items=np.array([place for _, place in found], np.int64))
 
 
-def _decodability(judged: Judgement, training: NextTitles, measured: NextTitles, steps: int) -> dict[str, Any]:
+def _decodability(
+    judged: Judgement, training: NextTitles, measured: NextTitles, steps: int, strangers: Tensor | None = None
+) -> Decodability | None:
     if not steps or len(measured.items) < 2 or not len(training.items):
-        return {"n": 0}
+        return None
     titles = TitleTokens.of(judged.held_out.catalogue.titles)
     log.info("decodability: a probe of %d steps on %d users, measured on %d", steps, len(training.items), len(measured.items))
     fitted, asked = (titles.pairs(of.vectors, of.items) for of in (training, measured))
-    found = decodability(fitted, asked, vocabulary=titles.vocabulary, seed=SEED, steps=steps)
+    return decodability(fitted, asked, vocabulary=titles.vocabulary, seed=SEED, steps=steps, strangers=strangers)
+
+
+def _in_figures(found: Decodability | None) -> dict[str, Any]:
+    if found is None:
+        return {"n": 0}
     return {"n": len(found.own), **interval(found.shuffled, found.own), "nats a token": float(found.own.mean())}
 
 

@@ -23,6 +23,8 @@ from schemas import names, promotion_rules
 class PromoteArgs(RootArgs):
     """Move the alias champion to an active encoder that is no worse than the champion on what users took after both were trained.
 
+    No worse at finding it, and no less can be read from its vectors.
+
     Every space goes on being produced; no join follows the alias by itself. Exit 3 where the evidence is against it, or too little.
     """
 
@@ -33,9 +35,9 @@ class PromoteArgs(RootArgs):
     margin: float = promotion_rules.MARGIN
     """Of HR@50, what may be lost: the lower end of the interval of candidate minus champion must not lie below it."""
     require_better: bool = False
-    """Ask for an interval above zero instead."""
+    """Ask for an interval of HR@50 above zero instead."""
     without_evidence: str | None = None
-    """Why you promote it whatever the comparison says, or without one; kept in the ledger. Collapsed vectors are refused all the same."""
+    """Why you promote it whatever the comparison says, or without one; kept in the ledger. It lets no collapsed or silent vectors pass."""
 
     def terms(self) -> Terms:
         return Terms(margin=self.margin, require_better=self.require_better, without_evidence=self.without_evidence)

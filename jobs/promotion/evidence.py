@@ -71,8 +71,10 @@ class Evidence(_Frozen):
     Attributes:
         champion: the version that it would replace; None where there was none.
         not_compared: why there is no comparison; empty where there is one.
-        decodability: mean and interval over users of what a probe decoder reads from a user's own vector: its loss with a stranger's
-            vector minus its loss with the own one.
+        decodability: mean and interval over users of what a probe decoder reads from a user's own vector, nats a token: its loss with a
+            stranger's vector minus its loss with the own one. Without a champion nothing is measured.
+        decodability_difference: the candidate's minus the champion's, over the same users, titles and strangers; measured where
+            ``decodability`` is.
     """
 
     candidate: str
@@ -81,13 +83,15 @@ class Evidence(_Frozen):
     comparison: Comparison | None = None
     not_compared: str = ""
     decodability: Interval | Literal["not_measured"] = "not_measured"
+    decodability_difference: Interval | Literal["not_measured"] = "not_measured"
 
     def in_words(self) -> str:
-        """The differences by HR@K, or why there is none."""
+        """The differences by HR@K and in decodability, or why there are none; and the candidate's own decodability."""
+        own = f"decodability {self.decodability}"
         if self.comparison is None:
-            return self.not_compared
+            return f"{self.not_compared}; {own}"
         told = [f"HR@{k} {difference}" for k, difference in self.comparison.differences.items()]
-        return "; ".join([f"candidate minus {self.champion}", *told, f"decodability {self.decodability}"])
+        return "; ".join([f"candidate minus {self.champion}", *told, f"decodability {self.decodability_difference}", f"its own {own}"])
 
 
 def evidence_of_manifest(manifest: Manifest) -> Evidence:

@@ -14,7 +14,7 @@ from jobs.transforms.label_window import LabelWindow
 from jobs.transforms.training import last_day_before
 from schemas import names
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 EVIDENCE, EVIDENCE_DIGEST = "evidence", "evidence_digest"
 """Where a ledger row's details hold the evidence, and the digest of all that it was measured on."""
 

@@ -1,12 +1,15 @@
 """Measures the evidence: both encoders read the same histories and rank the same targets, which neither has seen."""
 
 from dataclasses import asdict
-from typing import Literal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from jobs.encoders import Encoder
 from jobs.evaluate_encoder import days_not_ingested, known_before, targets_in, vision_of
-from jobs.held_out_figures import HeldOutTargets, Judgement, Ranks, difference_of_hits, rankable_targets
-from jobs.knowledge_measures import decodability_of
+from jobs.held_out_figures import ENCODER, HeldOutTargets, Judgement, Ranks, difference_of_hits, interval, rankable_targets
+from jobs.knowledge_measures import decodability_of, measured_users
 from jobs.promotion.evidence import Cloud, Comparison, Evidence, Interval, validation_clouds
 from jobs.stage import Context
 from jobs.transforms.label_window import LabelWindow
@@ -32,19 +35,21 @@ def measure(context: Context, candidate: Encoder, champion: Encoder, window: Lab
     if not own.users:
         why = f"none of {len(targets)} targets since {window.since} can be ranked"
         return Evidence(candidate=candidate.version, champion=champion.version, clouds=clouds, not_compared=why)
-    found, others = _evaluated(candidate, own), _evaluated(champion, read[vision_of(champion)])
+    judged, beside = _judged(candidate, own), _judged(champion, read[vision_of(champion)])
     return Evidence(
         candidate=candidate.version,
         champion=champion.version,
-        clouds=(*clouds, *_window_clouds(found)),
-        comparison=_comparison(found, others.ranks, window, days_not_ingested(context, window)),
-        decodability=_decodability(candidate, own, found),
+        clouds=(*clouds, *_window_clouds(judged.found)),
+        comparison=_comparison(judged.found, beside.found.ranks, window, days_not_ingested(context, window)),
+        **decodability_beside(judged, beside),
     )
 
 
-def _evaluated(encoder: Encoder, read: HeldOutTargets) -> Evaluation:
+def _judged(encoder: Encoder, read: HeldOutTargets) -> Judgement:
     """Items may be taken again, so none is masked."""
-    return evaluate_targets(load_encoder(encoder.folder, encoder.digest), read.catalogue, read.histories, read.items, mask_seen=False)
+    serving = load_encoder(encoder.folder, encoder.digest)
+    found = evaluate_targets(serving, read.catalogue, read.histories, read.items, mask_seen=False)
+    return Judgement(held_out=read, encoder=serving, found=found, ranks={ENCODER: found.ranks}, dropped=0)
 
 
 def _window_clouds(found: Evaluation) -> tuple[Cloud, ...]:
@@ -76,10 +81,22 @@ def _comparison(found: Evaluation, others: Ranks, window: LabelWindow, missing: 
     )
 
 
-def _decodability(encoder: Encoder, read: HeldOutTargets, found: Evaluation) -> Interval | Literal["not_measured"]:
-    """What a probe decoder saves with a user's own interest vector; not measured on fewer users than a promotion needs."""
-    if not USERS.passes(len(read.users)):
-        return "not_measured"
-    serving = load_encoder(encoder.folder, encoder.digest)
-    told = decodability_of(Judgement(held_out=read, encoder=serving, found=found, ranks={}, dropped=0), steps=PROBE_STEPS)
-    return Interval(mean=told["mean"], low=told["low"], high=told["high"], users=told["n"]) if told["n"] else "not_measured"
+def decodability_beside(candidate: Judgement, champion: Judgement) -> dict[str, Any]:
+    """The fields ``decodability`` and ``decodability_difference`` of Evidence; neither where it is not measured.
+
+    A probe is asked about half of the judged users at most, those whose target has a title (the other half trains it). Where these are
+    fewer than USERS asks, nothing is measured: it takes twice as many users with a target.
+
+    Args:
+        candidate, champion: on the same targets.
+    """
+    found = decodability_of(candidate, steps=PROBE_STEPS) if USERS.passes(measured_users(candidate)) else None
+    others = found and decodability_of(champion, steps=PROBE_STEPS, strangers=found.strangers)
+    if found is None or others is None:
+        return {}
+    return {"decodability": _interval(found.shuffled, found.own), "decodability_difference": _interval(found.gains, others.gains)}
+
+
+def _interval(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> Interval:
+    """Of a - b over users, [n] each."""
+    return Interval(**interval(a, b), users=len(a))

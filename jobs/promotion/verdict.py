@@ -4,15 +4,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from jobs.errors import GateBlockedError, UsageError
-from jobs.promotion.evidence import Cloud, Evidence
+from jobs.promotion.evidence import Cloud, Evidence, Interval
 from schemas import names
 from schemas.gate_rules import Threshold
-from schemas.promotion_rules import BETTER, CLOUDS, CORPUS, DECODABLE, JUDGED_AT, MARGIN, NO_WORSE, USERS
+from schemas.promotion_rules import (
+    BETTER,
+    CLOUDS,
+    CORPUS,
+    DECODABILITY_MARGIN,
+    DECODABLE,
+    JUDGED_AT,
+    MARGIN,
+    NO_WORSE,
+    STILL_DECODABLE,
+    USERS,
+)
 
 NOT_ENOUGH_EVIDENCE = "NOT_ENOUGH_EVIDENCE"
 WORSE = "WORSE_THAN_CHAMPION"
 COLLAPSED = "COLLAPSED"
 NOT_DECODABLE = "NOT_DECODABLE"
+DECODABILITY_LOST = "DECODABILITY_LOST"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +65,7 @@ class Finding:
 
         Collapsed vectors, or ones that nothing can be read from, are no matter of opinion.
         """
-        return self.code in (NOT_ENOUGH_EVIDENCE, WORSE)
+        return self.code in (NOT_ENOUGH_EVIDENCE, WORSE, DECODABILITY_LOST)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.observed}, expected {self.expected}, because {self.reason}"
@@ -61,7 +73,7 @@ class Finding:
 
 def findings(evidence: Evidence, terms: Terms) -> list[Finding]:
     """What speaks against the candidate, overruled or not; the gravest first."""
-    return [*_collapse(evidence.clouds), *_decodability(evidence), *_comparison(evidence, terms)]
+    return [*_collapse(evidence.clouds), *_decodability(evidence), *_comparison(evidence, terms), *_still_decodable(evidence)]
 
 
 def refuse(against: Iterable[Finding], terms: Terms, details: dict[str, str]) -> None:
@@ -87,11 +99,12 @@ def _collapse(clouds: Iterable[Cloud]) -> Iterator[Finding]:
 
 
 def _decodability(evidence: Evidence) -> Iterator[Finding]:
+    """By itself. Not measured says nothing here: a first champion may be promoted without, as the evidence then says in words."""
     found = evidence.decodability
     if not isinstance(found, str) and not found.above_zero:
         yield Finding(
-            code=NOT_DECODABLE, observed=f"own vector over a stranger's: {found}", expected="an interval above zero",
-            reason=DECODABLE, hint="raise the weights of the knowledge objectives",
+            code=NOT_DECODABLE, observed=f"own vector over a stranger's: {found}", expected="an interval above zero", reason=DECODABLE,
+            hint="raise the weights of the knowledge objectives; where the interval holds zero, a longer --window-days narrows it",
         )  # fmt: skip
 
 
@@ -112,15 +125,40 @@ def _comparison(evidence: Evidence, terms: Terms) -> Iterator[Finding]:
 def _difference(evidence: Evidence, terms: Terms) -> Iterator[Finding]:
     assert evidence.comparison is not None
     found = evidence.comparison.differences[JUDGED_AT]
-    passes = found.above_zero if terms.require_better else found.low >= -terms.margin
+    passes = found.above_zero if terms.require_better else _no_worse(found, terms.margin)
     if not passes:
         yield Finding(
             code=WORSE,
             observed=f"HR@{JUDGED_AT} minus that of {evidence.champion}: {found}",
-            expected="an interval above zero" if terms.require_better else f"a lower end of at least {-terms.margin:+g}",
+            expected="an interval above zero" if terms.require_better else _no_worse_in_words(terms.margin),
             reason=BETTER if terms.require_better else NO_WORSE,
             hint='a longer --window-days narrows the interval; --margin widens what may be lost; or --without-evidence "why"',
         )
+
+
+def _still_decodable(evidence: Evidence) -> Iterator[Finding]:
+    """Beside the champion; where nothing could be compared, ``_comparison`` has said so."""
+    if evidence.champion is None or evidence.comparison is None:
+        return
+    found, hint = evidence.decodability_difference, 'a longer --window-days narrows the interval; or --without-evidence "why"'
+    if isinstance(found, str):
+        asked = f"both encoders' on {USERS.in_words()} users, which are half of those with a target"
+        yield _too_little("decodability was not measured", asked, "nobody knows what meaning would be lost", hint)
+    elif not _no_worse(found, DECODABILITY_MARGIN):
+        yield Finding(
+            code=DECODABILITY_LOST, observed=f"decodability minus that of {evidence.champion}: {found}",
+            expected=_no_worse_in_words(DECODABILITY_MARGIN), reason=STILL_DECODABLE,
+            hint=f"raise the weights of the knowledge objectives; {hint}",
+        )  # fmt: skip
+
+
+def _no_worse(difference: Interval, margin: float) -> bool:
+    """Whether candidate minus champion rules out a loss of more than ``margin``: the lower end may lie on ``-margin``, not below it."""
+    return difference.low >= -margin
+
+
+def _no_worse_in_words(margin: float) -> str:
+    return f"a lower end of at least {-margin:+g}"
 
 
 def _too_little(observed: str, expected: str, reason: str, hint: str) -> Finding:

@@ -59,10 +59,14 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Decodability:
-    """Nats a token of each held-out user's title, float64 [n]: given the user's own vector, and given another user's; and who says so."""
+    """Nats a token of each held-out user's title, float64 [n]: given the user's own vector, and given another user's; and who says so.
+
+    ``strangers``: int64 [n], the row of that other user.
+    """
 
     own: Floats
     shuffled: Floats
+    strangers: Tensor
     probe: Probe
 
     @property
@@ -76,12 +80,17 @@ class Decodability:
         return float(self.gains.mean())
 
 
-def decodability(training: Pairs, held_out: Pairs, *, vocabulary: int, seed: int, steps: int = STEPS) -> Decodability:
+def decodability(
+    training: Pairs, held_out: Pairs, *, vocabulary: int, seed: int, steps: int = STEPS, strangers: Tensor | None = None
+) -> Decodability:
     """``mean_r (NLL(title_r | u_{s(r)}) - NLL(title_r | u_r))`` in nats a token over held-out users r, s a shuffle that keeps nobody.
 
     The probe is a ``TextDecoder`` of PROBE's size, trained from ``seed`` for ``steps`` steps of AdamW (linear decay to 0) on the
     training users' pairs. Vectors are centred and scaled to mean square 1 by the training users' figures, so that a narrow cloud is
     not judged by its width. A difference of NLLs, and not the NLL itself, since the latter falls with the titles' own regularity.
+
+    Args:
+        strangers: int64 [n], s of another arm, to be paired with it user by user; None draws one. Arms of one dimension draw the same.
 
     Raises:
         ValueError: fewer than two held-out users, no training user, or a title without tokens.
@@ -99,10 +108,11 @@ def decodability(training: Pairs, held_out: Pairs, *, vocabulary: int, seed: int
         probe = Probe(decoder=decoder, centre=centre, scale=scale)
         order = torch.randperm(len(held_out.vectors))
         _train(decoder, replace(training, vectors=probe.scaled(training.vectors)), steps)
-    others = torch.empty_like(order).scatter(0, order, order.roll(1))  # one cycle through all users: nobody keeps the own vector
+    if strangers is None:  # one cycle through all users: nobody keeps the own vector
+        strangers = torch.empty_like(order).scatter(0, order, order.roll(1))
     own = replace(held_out, vectors=probe.scaled(held_out.vectors))
-    shuffled = replace(own, vectors=own.vectors[others])
-    return Decodability(own=_nats_a_token(decoder, own), shuffled=_nats_a_token(decoder, shuffled), probe=probe)
+    shuffled = replace(own, vectors=own.vectors[strangers])
+    return Decodability(own=_nats_a_token(decoder, own), shuffled=_nats_a_token(decoder, shuffled), strangers=strangers, probe=probe)
 
 
 def _train(probe: TextDecoder, pairs: Pairs, steps: int) -> None:

@@ -78,6 +78,16 @@ def test_nobody_keeps_the_own_vector() -> None:
     assert found.shuffled == pytest.approx(decodability(train, exchanged, vocabulary=VOCABULARY, seed=0, steps=3).own, rel=1e-5)
 
 
+@pytest.mark.parametrize("lent", [[1, 2, 0], [2, 0, 1]])
+def test_the_strangers_of_another_arm_are_taken_as_they_are(lent: list[int]) -> None:
+    train, three, strangers = pairs(50, told=True, seed=0), pairs(3, told=True, seed=3), torch.tensor(lent)
+    given = Pairs(vectors=three.vectors[strangers], tokens=three.tokens, real=three.real)
+    found = decodability(train, three, vocabulary=VOCABULARY, seed=0, steps=3, strangers=strangers)
+
+    assert torch.equal(found.strangers, strangers)
+    assert found.shuffled == pytest.approx(decodability(train, given, vocabulary=VOCABULARY, seed=0, steps=3).own, rel=1e-5)
+
+
 def test_what_cannot_be_decoded_is_refused() -> None:
     train = pairs(10, told=True, seed=0)
     with pytest.raises(ValueError, match="two held-out"):

@@ -17,9 +17,10 @@ TITLES = [f"{a} {b}" for a in WORDS for b in WORDS if a < b]
 ITEMS = [f"i{n:02}" for n in range(len(TITLES))]
 
 
-def judgement(folder: Path, *, users: int = 12, events: int = 3, history_length: int = 6) -> Judgement:
+def judgement(folder: Path, *, users: int = 12, events: int = 3, history_length: int = 6, seed: int = 0) -> Judgement:
+    """Half of the users have a target. ``seed``: of the encoder's weights alone."""
     rng = np.random.default_rng(0)
-    artefact = tiny_encoder(folder, "tiny", history_length=history_length)
+    artefact = tiny_encoder(folder, "tiny", seed=seed, history_length=history_length)
     encoder = load_encoder(artefact, artefact_digest(artefact))
     n = len(ITEMS)
     catalogue = Catalogue(

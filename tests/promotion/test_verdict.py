@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import GateBlockedError, UsageError
-from jobs.promotion.evidence import Cloud, Comparison, Evidence, Interval
-from jobs.promotion.verdict import COLLAPSED, NOT_DECODABLE, NOT_ENOUGH_EVIDENCE, WORSE, Terms, findings, refuse
+from jobs.promotion.evidence import NO_CHAMPION, Cloud, Comparison, Evidence, Interval
+from jobs.promotion.verdict import COLLAPSED, DECODABILITY_LOST, NOT_DECODABLE, NOT_ENOUGH_EVIDENCE, WORSE, Terms, findings, refuse
 from schemas import names
 
 
@@ -28,7 +28,11 @@ def evidence(at_50: Interval | None = None, *, users: int = 500, corpus: int = 9
         hit_rates={"candidate": {50: 0.3}, "champion": {50: 0.3}}, differences={50: at_50 or interval(-0.01, 0.03)},
     )  # fmt: skip
     plain = {"candidate": "new", "champion": "old", "clouds": (cloud(), cloud(of="interests")), "comparison": comparison}
-    return Evidence(**{**plain, **facts})
+    decodable = {"decodability": interval(0.3, 0.5), "decodability_difference": interval(-0.1, 0.1)}
+    return Evidence(**{**plain, **decodable, **facts})
+
+
+FIRST = {"champion": None, "comparison": None, "not_compared": NO_CHAMPION, "decodability_difference": "not_measured"}
 
 
 def codes(found: Evidence, **terms: Any) -> list[str]:
@@ -58,7 +62,7 @@ def test_the_lower_end_decides(low: float, terms: dict[str, Any], expected: list
         ({"users": 199}, [NOT_ENOUGH_EVIDENCE]),
         ({"corpus": 50}, [NOT_ENOUGH_EVIDENCE]),
         ({"comparison": None, "not_compared": "its folder is lost"}, [NOT_ENOUGH_EVIDENCE]),
-        ({"comparison": None, "champion": None}, []),  # the first one has nobody to be compared with
+        (FIRST, []),  # it has nobody to be compared with
     ],
 )
 def test_a_small_comparison_proves_nothing(facts: dict[str, Any], expected: list[str]) -> None:
@@ -87,12 +91,39 @@ def test_collapsed_vectors_are_refused(of: str, figures: dict[str, Any], expecte
     assert codes(evidence(clouds=(cloud(), cloud(of=of, **figures)))) == expected
 
 
+@pytest.mark.parametrize("facts", [{}, FIRST])
 @pytest.mark.parametrize(
     ("decodability", "expected"),
-    [("not_measured", []), (interval(0.01, 0.3), []), (interval(0.0, 0.3), [NOT_DECODABLE]), (interval(-0.2, -0.1), [NOT_DECODABLE])],
+    [(interval(0.01, 0.3), []), (interval(0.0, 0.3), [NOT_DECODABLE]), (interval(-0.2, -0.1), [NOT_DECODABLE])],
 )
-def test_lost_decodability_is_refused_where_it_was_measured(decodability: Any, expected: list[str]) -> None:
-    assert codes(evidence(decodability=decodability)) == expected
+def test_vectors_that_say_nothing_are_refused(decodability: Any, expected: list[str], facts: dict[str, Any]) -> None:
+    assert codes(evidence(decodability=decodability, **facts)) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-0.1, 0.1, []),  # on the margin
+        (-0.101, 0.3, [DECODABILITY_LOST]),  # a loss is not ruled out
+        (-0.45, -0.25, [DECODABILITY_LOST]),  # from 0.40 to 0.05, which by itself is above zero
+        (-0.05, -0.01, []),
+    ],
+)
+def test_meaning_that_the_champion_had_must_not_be_lost(low: float, high: float, expected: list[str]) -> None:
+    assert codes(evidence(decodability=interval(0.02, 0.08), decodability_difference=interval(low, high)), margin=0.9) == expected
+
+
+def test_the_gravest_comes_first() -> None:
+    found = evidence(interval(-0.5, -0.4), decodability=interval(-0.1, 0.1), decodability_difference=interval(-0.5, -0.3))
+    assert codes(found) == [NOT_DECODABLE, WORSE, DECODABILITY_LOST]
+
+
+def test_beside_a_champion_decodability_has_to_be_measured() -> None:
+    unknown = {"decodability": "not_measured", "decodability_difference": "not_measured"}
+    assert codes(evidence(**unknown)) == [NOT_ENOUGH_EVIDENCE]
+    assert codes(evidence(decodability_difference="not_measured")) == [NOT_ENOUGH_EVIDENCE]
+    assert codes(evidence(**{**FIRST, **unknown})) == []
+    assert evidence(**{**FIRST, **unknown}).in_words() == f"{NO_CHAMPION}; decodability not_measured"
 
 
 def test_a_refusal_names_code_figures_and_hint() -> None:
@@ -104,7 +135,15 @@ def test_a_refusal_names_code_figures_and_hint() -> None:
     assert "--without-evidence" in refused.value.details["hint"]
 
 
-@pytest.mark.parametrize("found", [evidence(interval(-0.9, -0.8)), evidence(users=0)])
+@pytest.mark.parametrize(
+    "found",
+    [
+        evidence(interval(-0.9, -0.8)),
+        evidence(users=0),
+        evidence(decodability_difference=interval(-0.5, -0.3)),
+        evidence(decodability_difference="not_measured"),
+    ],
+)
 def test_a_person_may_overrule_the_comparison(found: Evidence) -> None:
     terms = Terms(without_evidence="back to the last one that worked")
     refuse(findings(found, terms), terms, {})

@@ -1,0 +1,69 @@
+"""Both encoders' decodability: the same users, titles and strangers; tiny encoders of random weights."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from jobs import knowledge_measures
+from jobs.held_out_figures import Judgement
+from jobs.promotion import measured
+from jobs.promotion.evidence import Interval
+from jobs.promotion.measured import decodability_beside
+from karma.evaluation.decodability import Decodability, Pairs, decodability
+from schemas.promotion_rules import USERS
+from tests.evaluation.test_knowledge_measures import judgement
+
+MEASURED = 15
+
+
+@pytest.fixture(autouse=True)
+def _few_users_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "PROBE_STEPS", 2)
+    monkeypatch.setattr(measured, "USERS", replace(USERS, minimum=MEASURED))
+
+
+def judged(folder: Path, seed: int = 0) -> Judgement:
+    """30 judged users, half of whom are measured, among 60."""
+    return judgement(folder / str(seed), users=60, seed=seed)
+
+
+def test_an_encoder_beside_itself_loses_nothing(tmp_path: Path) -> None:
+    found = decodability_beside(judged(tmp_path), judged(tmp_path))
+    assert found["decodability_difference"] == Interval(mean=0, low=0, high=0, users=MEASURED)
+    assert found["decodability"].users == MEASURED
+    assert found["decodability"].mean != 0
+
+
+def test_the_difference_is_that_of_what_each_says(tmp_path: Path) -> None:
+    one, other = judged(tmp_path), judged(tmp_path, seed=1)
+    found, turned = decodability_beside(one, other), decodability_beside(other, one)
+    difference = found["decodability"].mean - turned["decodability"].mean
+    assert difference != 0
+    assert found["decodability_difference"].mean == pytest.approx(difference)
+    assert turned["decodability_difference"].mean == pytest.approx(-difference)
+
+
+def test_encoders_of_other_dimensions_are_asked_with_the_same_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Pairs] = []
+    found: list[Decodability] = []
+
+    def seen(training: Pairs, held_out: Pairs, **settings: Any) -> Decodability:
+        asked.append(held_out)
+        found.append(decodability(training, held_out, **settings))
+        return found[-1]
+
+    monkeypatch.setattr(knowledge_measures, "decodability", seen)
+    narrow = judged(tmp_path)
+    monkeypatch.setattr("tests.tiny.DIM", 24)
+    decodability_beside(narrow, judged(tmp_path, seed=1))
+    assert [of.vectors.shape for of in asked] == [(MEASURED, 16), (MEASURED, 24)]
+    assert torch.equal(asked[0].tokens, asked[1].tokens)
+    assert torch.equal(found[0].strangers, found[1].strangers)
+
+
+def test_it_takes_enough_users_that_are_measured_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "USERS", replace(USERS, minimum=MEASURED + 1))
+    assert decodability_beside(judged(tmp_path), judged(tmp_path)) == {}
