@@ -95,6 +95,16 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     return {"protocol": "leave_last_out", **told, "max_seconds": None, "guard": judged_not_stopped}
 
 
+def changed(args: AblateArgs, base: TrainingConfig) -> TrainingConfig:
+    """The configuration that arms, paths and seeds start from. Raises UsageError."""
+    try:
+        return TrainingConfig.model_validate({**base.model_dump(), **changes(args, base)})
+    except ValueError as error:
+        raise UsageError(
+            "NOT_A_CONFIG", f"what the options change is no training configuration: {error}", column="--final-rate, --steps, .."
+        ) from None
+
+
 def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> list[TrainingConfig]:
     """One a seed, path and arm; where no --arms are named, all that every path can train.
 
@@ -113,12 +123,6 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
         raise UsageError(
             "NO_SUCH_ARM", f"no arm can be trained on {' '.join(paths)} of these data", column="--paths", hint="name --arms to hear why"
         )
-    try:
-        TrainingConfig.model_validate({**base.model_dump(), **changes(args, base)})
-    except ValueError as error:
-        raise UsageError(
-            "NOT_A_CONFIG", f"what the options change is no training configuration: {error}", column="--final-rate, --steps, .."
-        ) from None
     asked = []
     for seed, path, arm in product(args.seeds, paths, named):
         try:
@@ -196,8 +200,9 @@ def task_of(args: AblateArgs, data: Path, base: TrainingConfig) -> Task:
 def body(args: AblateArgs) -> int:
     """Run what is not finished yet; table and page of all that is are written anew after each run. Raises UsageError."""
     data, base = sources(args)
+    told = changed(args, base)
     asked = configurations(args, base, images=bool(read_catalogue(data).has_visual.any()))
-    claim(args.out, base.name, data, None if args.hidden else args.targets or data / TARGETS)
+    claim(args.out, told, data, None if args.hidden else args.targets or data / TARGETS)
     task = task_of(args, data, base)
     written, (table, page) = finished(args.out), write_results(args.out, task.asked)
     failed = False

@@ -29,7 +29,8 @@ from karma.training.trainer import provenance, train, version_of
 CURVE = "curve.jsonl"
 
 JUDGE_VERSION = 2
-"""Raised with any change of what a finished run holds or of how it is measured: older runs are then done again."""
+"""Raised with any change of what a finished run holds or of how it is measured: older runs are then done again, in another folder
+(``jobs/ablation_set.py``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
