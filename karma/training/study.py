@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
     def observe(step: int, run: Run, encoder: ServingEncoder, work: Path) -> None:
         row = {"step": step, **judge(encoder, pairs).figures, "title_nats": title_nats(run, new)}
         with (work / CURVE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(f"\n{json.dumps(row)}\n")  # on a line of its own, whatever a stopped run left
 
     def judged(encoder: ServingEncoder, work: Path) -> Judged:
         found = judge(encoder, pairs)
@@ -133,9 +133,12 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
 
 
 def _curve(path: Path) -> list[dict[str, float]]:
-    """A row a step, ascending; a run that was stopped may have left two."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    rows = {row["step"]: row for row in map(json.loads, lines)}
+    """A row a step, ascending; a run that was stopped may have left two, or a torn one: then its step was taken and measured again."""
+    rows: dict[int, dict[str, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        with suppress(json.JSONDecodeError):
+            row = json.loads(line)
+            rows[row["step"]] = row
     return [rows[step] for step in sorted(rows)]
 
 
