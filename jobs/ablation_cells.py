@@ -2,7 +2,27 @@
 
 from dataclasses import dataclass
 
-from karma.evaluation.bootstrap import PairedDifference
+from karma.evaluation.bootstrap import JUDGED_SEEDS, JUDGED_USERS, PairedDifference
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmDifference(PairedDifference):
+    """Of the mean over the ``seeds`` that both have; the arm itself has ``of_seeds``."""
+
+    seeds: int
+    of_seeds: int
+
+    @property
+    def colour(self) -> str:
+        """``above`` or ``below`` where the whole interval is on that side of zero and enough users and seeds say so, else nothing."""
+        if self.holds_zero or self.users < JUDGED_USERS or self.seeds < JUDGED_SEEDS:
+            return ""
+        return "above" if self.above_zero else "below"
+
+    @property
+    def brief(self) -> str:
+        """Mean and interval, and the seeds where not all of the arm's count."""
+        return super().brief + (f", {self.seeds} of {self.of_seeds} seeds" if self.seeds < self.of_seeds else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -10,15 +30,15 @@ class Cell:
     """One figure of one arm.
 
     Attributes:
-        mean: over the seeds; None where a run has none.
-        difference: to the first arm, over the same users, on the mean over the seeds that both have, with its 95 % interval; None for
-            the first arm, and where there is no figure a user.
+        mean: over the targets, and over all seeds of the arm that have one; None where none has.
+        difference: to the first arm, over the same users and the seeds that both have, with its 95 % interval; None for the first arm,
+            and where there is no figure a user.
         to: the baseline that the difference is to, where it is to one.
     """
 
     column: str
     mean: float | None
-    difference: PairedDifference | None = None
+    difference: ArmDifference | None = None
     to: str = ""
 
     @property

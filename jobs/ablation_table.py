@@ -1,16 +1,18 @@
 """The tables of an ablation: the mean over seeds of every arm, its paired difference to the first arm of the path, and to the baselines."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
-from jobs.ablation_cells import Cell, Row, Table
+from jobs.ablation_cells import ArmDifference, Cell, Row, Table
 from jobs.ablation_runs import Arms, Finished, Floats, Ranks, Seeds, paired_means, widest_rate
-from karma.evaluation.bootstrap import PairedDifference, paired_difference
+from karma.evaluation.bootstrap import paired_difference
 from karma.evaluation.knowledge import KINDS
 from karma.evaluation.ranks import CUTOFFS
 
 RESAMPLES = 2000
+PAIRED = "over users, of whom each counts once, and the seeds that both have, with its 95 % interval"
 RATES = tuple(f"HR@{k}" for k in CUTOFFS)
 BY_KIND = (*(f"{kind}_" for kind in KINDS), *(f"{kind}_equal_" for kind in KINDS))
 KNOWLEDGE = (
@@ -31,11 +33,9 @@ def markdown(tables: Sequence[Table]) -> str:
 
 def _markdown(table: Table) -> str:
     head = ["arm", "seeds", *table.columns]
-    brackets = (
-        f"in brackets, over users, the paired difference to {table.rows[0].arm} with its 95 % interval" if len(table.rows) > 1 else ""
-    )
+    brackets = f"; in brackets the paired difference to {table.rows[0].arm}, {PAIRED}" if len(table.rows) > 1 else ""
     lines = [
-        f"path {table.path}, n = {table.n}, means over targets and seeds; {brackets}".rstrip("; "),
+        f"path {table.path}, n = {table.n}, means over targets and all seeds of the arm{brackets}",
         "",
         _line(head),
         _line(["---"] * len(head)),
@@ -79,7 +79,7 @@ def _beside(arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) 
 def _beside_the_best(column: str, arm: Seeds, hits: Mapping[str, Mapping[str, Floats]]) -> Cell:
     best = max(hits, key=lambda name: float(hits[name][column].mean()))
     ours = _by_user(column, arm)
-    difference = difference_of(ours, dict.fromkeys(ours, hits[best][column]))
+    difference = difference_of(ours, dict.fromkeys(ours, hits[best][column]), of_seeds=len(arm))
     return Cell(column=column, mean=_cell(column, arm, None).mean, difference=difference, to=best)
 
 
@@ -93,7 +93,7 @@ def _columns(runs: Sequence[Finished]) -> tuple[str, ...]:
 
 def _cell(column: str, arm: Seeds, first: Seeds | None) -> Cell:
     known = [value for run in arm.values() if (value := run.figure(column)) is not None]
-    difference = None if first is None else difference_of(_by_user(column, arm), _by_user(column, first))
+    difference = None if first is None else difference_of(_by_user(column, arm), _by_user(column, first), of_seeds=len(arm))
     return Cell(column=column, mean=float(np.mean(known)) if known else None, difference=difference)
 
 
@@ -101,7 +101,14 @@ def _by_user(column: str, arm: Seeds) -> Mapping[int, Floats]:
     return {seed: run.by_user[column] for seed, run in arm.items() if column in run.by_user}
 
 
-def difference_of(ours: Mapping[int, Floats], theirs: Mapping[int, Floats]) -> PairedDifference | None:
-    """``ours`` minus ``theirs``, figures a user by seed; None where they cannot be paired (``paired_means``)."""
+def difference_of(ours: Mapping[int, Floats], theirs: Mapping[int, Floats], *, of_seeds: int) -> ArmDifference | None:
+    """``ours`` minus ``theirs``, figures a user by seed; None where they cannot be paired (``paired_means``).
+
+    Args:
+        of_seeds: how many seeds our arm has, those without the figure included.
+    """
     pair = paired_means(ours, theirs)
-    return None if pair is None else paired_difference(*pair, seed=0, resamples=RESAMPLES)
+    if pair is None:
+        return None
+    found = paired_difference(*pair, seed=0, resamples=RESAMPLES)
+    return ArmDifference(**asdict(found), seeds=len(set(ours) & set(theirs)), of_seeds=of_seeds)

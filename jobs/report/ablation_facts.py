@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.ablation_cells import Table
+from jobs.ablation_cells import ArmDifference, Table
 from jobs.report.facts import Floats
-from karma.evaluation.bootstrap import PairedDifference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,9 +12,9 @@ class Added:
     """What the language model beside the pool adds for one arm, on one slice of the targets.
 
     Attributes:
-        n: targets;  measure: HR@K, of the slice's targets.
-        rates: the measure by path, the mean over the seeds of each.
-        difference: both ways minus the pool alone, paired over users.
+        n: targets;  measure: HR@K, the mean over users of the share of their targets in the slice.
+        rates: the measure on both ways and on the pool alone, over the seeds that these have in common.
+        difference: of these two, paired over users.
     """
 
     arm: str
@@ -23,7 +22,7 @@ class Added:
     n: int
     measure: str
     rates: Mapping[str, float]
-    difference: PairedDifference
+    difference: ArmDifference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +94,7 @@ class AblationFacts:
 
     Attributes:
         added: what the language model adds to the pool, on path ``added_by``.
+        shared_top: in a hidden study, length of the list in which hidden items get their share;  decoys: titles beside a target's own.
         told: of ``told_seed``; empty where no run was asked for it.
     """
 
@@ -103,6 +103,8 @@ class AblationFacts:
     paths: tuple[PathFacts, ...]
     added: tuple[Added, ...]
     added_by: str
+    shared_top: int | None
+    decoys: int | None
     told: tuple[Told, ...]
     told_seed: int | None
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jobs.ablation_cells import Table
-from jobs.ablation_runs import EVERY_TARGET, Arms, Finished, Floats, Seeds, widest_rate
+from jobs.ablation_runs import EVERY_TARGET, Arms, Finished, Floats, Seeds, paired_means, widest_rate
 from jobs.ablation_table import difference_of
 from jobs.report.ablation_facts import AblationFacts, Added, Attended, Curve, PathFacts, Told, Written
 from karma.evaluation.knowledge import KINDS
@@ -39,9 +39,17 @@ def ablation_facts(runs: Runs, tables: Sequence[Table]) -> AblationFacts:
         paths=tuple(_path(table, runs[table.path]) for table in tables),
         added=tuple(added),
         added_by=added_by,
+        shared_top=_asked_with(runs, "shared_top"),
+        decoys=_asked_with(runs, "decoys"),
         told=() if told_seed is None else _told(_kept(runs, told_seed)),
         told_seed=told_seed,
     )
+
+
+def _asked_with(runs: Runs, name: str) -> int | None:
+    """A number that all runs of a hidden study have in common."""
+    every = (run for arms in runs.values() for seeds in arms.values() for run in seeds.values())
+    return next((run.figures[name] for run in every if name in run.figures), None)
 
 
 def _path(table: Table, arms: Arms) -> PathFacts:
@@ -114,22 +122,18 @@ def _asked(ours: Seeds, theirs: Seeds) -> list[tuple[str, int]]:
 
 
 def _added_on(name: str, k: int, arm: str, ours: str, runs: Runs) -> Added | None:
-    by_path = {path: {seed: _hits(run, name, k) for seed, run in arms[arm].items()} for path, arms in runs.items() if arm in arms}
-    difference = difference_of(by_path[ours], by_path[POOL])
-    if difference is None:
+    with_lm, without = ({seed: _hits(run, name, k) for seed, run in runs[path][arm].items()} for path in (ours, POOL))
+    pair, difference = paired_means(with_lm, without), difference_of(with_lm, without, of_seeds=len(with_lm))
+    if pair is None or difference is None:
         return None
     n = int(next(iter(runs[ours][arm].values())).slices[name].sum())
-    rates = {path: float(np.mean([hits.mean() for hits in seeds.values()])) for path, seeds in by_path.items() if _any(seeds)}
+    rates = {path: float(means.mean()) for path, means in zip((ours, POOL), pair, strict=True)}
     return Added(arm=arm, slice=name, n=n, measure=f"HR@{k}", rates=rates, difference=difference)
 
 
 def _hits(run: Finished, name: str, k: int) -> Floats:
     """One figure a user of the slice; none where the run did not keep it."""
     return run.mean_by_user(run.ranks <= k, run.slices.get(name, np.zeros(len(run.ranks), bool)))
-
-
-def _any(seeds: Mapping[int, Floats]) -> bool:
-    return all(len(hits) for hits in seeds.values())
 
 
 def _kept(runs: Runs, seed: int) -> dict[tuple[str, str], Sequence[Mapping[str, Any]]]:

@@ -28,7 +28,7 @@ from karma.training.trainer import provenance, train, version_of
 
 CURVE = "curve.jsonl"
 
-JUDGE_VERSION = 2
+JUDGE_VERSION = 3
 """Raised with any change of what a finished run holds or of how it is measured: older runs are then done again, in another folder
 (``jobs/ablation_set.py``)."""
 
@@ -121,7 +121,8 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
         curve = _curve(work / CURVE)
         best = encoder.manifest.metrics["step"]
         nats = next((row["title_nats"] for row in curve if row["step"] == best), float("nan"))
-        figures = {**found.figures, "title_nats": nats, "n": len(pairs.targets), "curve": curve}
+        asked = {"n": len(pairs.targets), "shared_top": pairs.top, "decoys": pairs.decoys}
+        figures = {**found.figures, "title_nats": nats, **asked, "curve": curve}
         vectors = {"interests": found.interest_vectors, "items": found.item_vectors}
         return Judged(figures=figures, arrays=arrays, ranks=found.own_kind, **vectors)
 

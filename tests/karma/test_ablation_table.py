@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from jobs.ablation_runs import baselines_of, finished_runs, leave_baselines
 from jobs.ablation_table import markdown, tables_of
@@ -26,10 +27,34 @@ def test_means_are_over_seeds_and_differences_over_the_seeds_that_both_have(tmp_
     (tmp_path / "else.json").write_text("{}")
     table = ablation_table(tmp_path).splitlines()
     assert table[0].startswith(
-        "path pool+lm, n = 4, means over targets and seeds; in brackets, over users, the paired difference to action"
+        "path pool+lm, n = 4, means over targets and all seeds of the arm; in brackets the paired difference to action"
     )
     assert table[4] == "| action | 2 | 0.375 | 0.375 | 0.500 |"  # seed 0 hits 1, 1 and 2 of 4, seed 1 two of 4
     assert table[5].startswith("| text | 1 | 0.750 (+0.250 [")  # against action's seed 1 alone: 3 of 4 and 2 of 4
+
+
+def test_a_difference_says_on_how_many_seeds_it_stands_where_the_arm_has_more(tmp_path: Path) -> None:
+    """The mean is over three seeds, .5; the difference over the one that both have, .25 minus 0."""
+    leave(tmp_path, "action", 2, [300, 300, 300, 300])
+    for seed, ranks in enumerate(([1, 1, 1, 300], [1, 1, 300, 300], [1, 300, 300, 300])):
+        leave(tmp_path, "text", seed, ranks)
+    leave(tmp_path, "images", 2, [1, 300, 300, 300])
+    text, images = (line.split(" | ") for line in ablation_table(tmp_path).splitlines()[5:7])
+    assert text[2].startswith("0.500 (+0.250 [")
+    assert text[2].endswith("], 1 of 3 seeds)")
+    assert images[2].endswith("])")
+
+
+@pytest.mark.parametrize(("seeds", "users", "colour"), [(3, 200, "above"), (2, 200, ""), (3, 199, "")])
+def test_a_difference_is_judged_from_three_seeds_and_two_hundred_users_on(tmp_path: Path, seeds: int, users: int, colour: str) -> None:
+    for seed in range(seeds):
+        leave(tmp_path, "action", seed, [300] * users)
+        leave(tmp_path, "text", seed, [1] * users)
+    leave(tmp_path, "text", 7, [1] * users)  # no seed of the first arm's
+    (table,) = tables_of(finished_runs(tmp_path))
+    assert {cell.difference.colour for cell in table.rows[1].cells if cell.difference} == {colour}
+    (beside,) = tables_of(finished_runs(tmp_path), {"co": np.ones(users)})
+    assert {cell.difference.colour for cell in beside.beside[1].cells if cell.difference} == {colour.replace("above", "below")}
 
 
 def test_an_arm_whose_name_begins_like_another_is_its_own_row(tmp_path: Path) -> None:

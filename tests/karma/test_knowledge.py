@@ -94,6 +94,7 @@ def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: P
     told_figures = json.loads((tmp_path / "out" / "tiny-lm-text-0.json").read_text())
     assert [row["step"] for row in told_figures["curve"]] == [0, 2, 4]
     assert all(np.isfinite(row["title_nats"]) for row in told_figures["curve"])
+    assert (told_figures["shared_top"], told_figures["decoys"]) == (8, 20), "a fifth and a half of 40 items"
     table = capsys.readouterr().out
     assert "| text | 1 |" in table
     page = tmp_path / "out" / "index.html"

@@ -57,6 +57,16 @@ def test_the_page_shows_the_arms_beside_the_baselines(tmp_path: Path) -> None:
         assert shown[f"beside-{table.path}"][2:] == lines[-len(table.rows) :]
 
 
+def test_only_what_enough_seeds_and_users_say_is_coloured(tmp_path: Path) -> None:
+    for seed in range(3):
+        leave(tmp_path, "pool", "action", seed, [300] * 200)
+        leave(tmp_path, "pool", "text", seed, [1] * 200)
+    assert "at least 3 common seeds and 200 users" in section(page_of(tmp_path), "tables")
+    assert {"above"} == {"above", "below"} & Elements(page_of(tmp_path)).classes["table-pool"]
+    (tmp_path / "made-pool-action-0.json").unlink()
+    assert not {"above", "below"} & Elements(page_of(tmp_path)).classes["table-pool"]
+
+
 def test_whiskers_reach_as_far_as_the_interval(page: str) -> None:
     action, text = figures_in(page)["bars-pool+lm"]["data"]
     assert (action["name"], text["name"]) == ("action", "text")
@@ -70,9 +80,10 @@ def test_whiskers_reach_as_far_as_the_interval(page: str) -> None:
 def test_what_the_language_model_adds_is_paired_by_slice_over_the_common_seeds(page: str) -> None:
     """Seed 0 of action finds the cold targets, every fourth one, with the language model alone; text loses every second hit."""
     rows = {(row[0], row[1], row[3]): row for row in Elements(page).rows["added"][1:]}
-    assert rows["action", "all targets", "HR@50"][2:6] == ["40", "HR@50", "0.125", "0.000"]
+    assert rows["action", "all targets", "HR@50"][2:6] == ["40", "HR@50", "0.250", "0.000"]
     assert rows["action", "all targets", "HR@10"][6].startswith("+0.250 [")
-    assert rows["action", "cold items", "HR@50"] == ["action", "cold items", "10", "HR@50", "0.500", "0.000", "+1.000 [+1.000, +1.000]"]
+    fewer = "+1.000 [+1.000, +1.000], 1 of 2 seeds"
+    assert rows["action", "cold items", "HR@50"] == ["action", "cold items", "10", "HR@50", "1.000", "0.000", fewer]
     assert rows["action", "histories of 1 to 9 events", "HR@50"][2] == "9"
     assert rows["action", "histories of 1 to 9 events", "HR@50"][6].startswith("+0.333 ["), "users 0, 4 and 8 of nine"
     assert rows["text", "all targets", "HR@50"][6].startswith("-0.500 [")
@@ -177,9 +188,11 @@ def test_hidden_runs_show_each_kind_and_what_is_known(tmp_path: Path) -> None:
     leave_hidden(tmp_path, "pool+lm", "action", 1, cold)
     page = page_of(tmp_path)
     rows = {(row[1], row[3]): row for row in Elements(page).rows["added"][1:]}
-    assert rows["cold items", "HR@50"][6] == "+1.000 [+1.000, +1.000]"
-    assert rows["new items", "HR@50"][6] == "+0.000 [+0.000, +0.000]"
-    assert rows["all targets", "HR@50"][6] == "+0.333 [+0.333, +0.333]", "one of three pairs of every user"
+    assert rows["cold items", "HR@50"][6] == "+1.000 [+1.000, +1.000], 1 of 2 seeds"
+    assert rows["new items", "HR@50"][6] == "+0.000 [+0.000, +0.000], 1 of 2 seeds"
+    assert rows["all targets", "HR@50"][6] == "+0.333 [+0.333, +0.333], 1 of 2 seeds", "one of three pairs of every user"
+    for told in ("their share of the first 7;", "title first among 20,"):
+        assert told in section(page, "tables")
     assert "hidden items" in section(page, "curves")
     titles = [note["text"] for note in _layout(page)["curves-pool+lm"]["annotations"]]
     assert titles == ["HR@50, cold items", "nats a token of new titles"], "no curve of a K that reaches all cold items"
