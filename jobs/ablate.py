@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import tyro
 
+from jobs.ablation_paths import pairs_markdown, path_pairs
 from jobs.ablation_runs import Ranks, baselines_of, finished_runs, leave_baselines
 from jobs.ablation_set import TARGETS, claim, config_of, data_of
 from jobs.ablation_table import markdown, tables_of
@@ -68,6 +69,8 @@ class AblateArgs:
     and half where the configuration says nothing else); the model's state added to the pool's vector (pool+lm); the pool alone (text and
     images then go without generation); the state alone (state). To show forgetting: the state alone over items of nothing but content
     that learns (lm), and with the collaborative part (lm+id)."""
+    against: InterestPath | None = None
+    """Path that the others are held against, arm by arm; default: the pool where it was run, else the first."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """A run each."""
     backbone: str | None = None
@@ -204,7 +207,7 @@ def body(args: AblateArgs) -> int:
     asked = configurations(args, base, images=bool(read_catalogue(data).has_visual.any()))
     claim(args.out, told, data, None if args.hidden else args.targets or data / TARGETS)
     task = task_of(args, data, base)
-    written, (table, page) = finished(args.out), write_results(args.out, task.asked)
+    written, (table, page) = finished(args.out), write_results(args.out, task.asked, args.against)
     failed = False
     for config in asked:
         try:
@@ -216,7 +219,7 @@ def body(args: AblateArgs) -> int:
         log.info("%s: %s", config.name, {name: round(value, 4) for name, value in found.items() if "HR@" in name and value is not None})
         new = bool(task.asked) and leave_baselines(args.out, task.asked, task.baselines)
         if new or finished(args.out) != written:
-            written, (table, page) = finished(args.out), write_results(args.out, task.asked)
+            written, (table, page) = finished(args.out), write_results(args.out, task.asked, args.against)
     sys.stdout.write(f"{table}\npage: {page}\n")
     return names.EXIT_FAILED if failed else names.EXIT_DONE
 
@@ -226,13 +229,14 @@ def finished(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in out.glob("*.json")}
 
 
-def write_results(out: Path, asked: str) -> tuple[str, Path]:
+def write_results(out: Path, asked: str, against: str | None) -> tuple[str, Path]:
     """Write table and page of all finished runs in ``out``, beside the baselines' answers to ``asked``, and return both."""
     runs = finished_runs(out)
     tables = tables_of(runs, baselines_of(out, asked))
-    table = markdown(tables)
+    pairs = path_pairs(runs, against)
+    table = "\n".join(filter(None, [markdown(tables), pairs_markdown(pairs)]))
     (out / TABLE).write_text(table, encoding="utf-8")
-    return table, write_ablation_page(out, runs, tables)
+    return table, write_ablation_page(out, runs, tables, pairs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

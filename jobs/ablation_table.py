@@ -32,20 +32,26 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    head = ["arm", "seeds", *table.columns]
     brackets = f"; in brackets the paired difference to {table.rows[0].arm}, {PAIRED}" if len(table.rows) > 1 else ""
     lines = [
         f"path {table.path}, n = {table.n}, means over targets and all seeds of the arm{brackets}",
         "",
-        _line(head),
-        _line(["---"] * len(head)),
+        *_markdown_table("arm", table.columns, table.rows),
     ]
-    lines += [_line([row.arm, str(row.seeds), *(cell.text for cell in row.cells)]) for row in table.rows]
     if table.beside:
         told = "the same beside the baselines; in brackets the paired difference to the best of them at that cut-off"
-        lines += ["", told, "", _line(["", "seeds", *table.measured]), _line(["---"] * (2 + len(table.measured)))]
-        lines += [_line([row.arm, str(row.seeds or ""), *(cell.text for cell in row.cells)]) for row in table.beside]
+        lines += ["", told, "", *_markdown_table("", table.measured, table.beside)]
     return "\n".join([*lines, ""])
+
+
+def _markdown_table(corner: str, columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    cells = [[row.arm, str(row.seeds or ""), *(cell.text for cell in row.cells)] for row in rows]
+    return markdown_rows([corner, "seeds", *columns], cells)
+
+
+def markdown_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
 
 
 def _line(cells: Sequence[str]) -> str:

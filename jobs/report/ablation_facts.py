@@ -3,26 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.ablation_cells import ArmDifference, Table
+from jobs.ablation_cells import Table
+from jobs.ablation_paths import PathPair
 from jobs.report.facts import Floats
-
-
-@dataclass(frozen=True, kw_only=True)
-class Added:
-    """What the language model beside the pool adds for one arm, on one slice of the targets.
-
-    Attributes:
-        n: targets;  measure: HR@K, the mean over users of the share of their targets in the slice.
-        rates: the measure on both ways and on the pool alone, over the seeds that these have in common.
-        difference: of these two, paired over users.
-    """
-
-    arm: str
-    slice: str
-    n: int
-    measure: str
-    rates: Mapping[str, float]
-    difference: ArmDifference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +76,6 @@ class AblationFacts:
     """The page.
 
     Attributes:
-        added: what the language model adds to the pool, on path ``added_by``.
         shared_top: in a hidden study, length of the list in which hidden items get their share;  decoys: titles beside a target's own.
         told: of ``told_seed``; empty where no run was asked for it.
     """
@@ -101,8 +83,7 @@ class AblationFacts:
     runs: int
     seeds: tuple[int, ...]
     paths: tuple[PathFacts, ...]
-    added: tuple[Added, ...]
-    added_by: str
+    pairs: tuple[PathPair, ...]
     shared_top: int | None
     decoys: int | None
     told: tuple[Told, ...]
