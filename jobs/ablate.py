@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import tyro
+from pydantic import ValidationError
 
 from jobs.ablation_paths import pairs_markdown, path_pairs
 from jobs.ablation_runs import Ranks, baselines_of, finished_runs, leave_baselines
@@ -109,7 +110,7 @@ def changed(args: AblateArgs, base: TrainingConfig) -> TrainingConfig:
 
 
 def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> list[TrainingConfig]:
-    """One a seed, path and arm; where no --arms are named, all that every path can train.
+    """One a seed, path and arm; where no --arms are named, all that every path can train, and the log says why another is left out.
 
     Args:
         images: whether an item of the training data has one; else an arm that reads images would be that of texts by another name.
@@ -121,10 +122,10 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
         told = f"of these data --arms may be {' '.join(usable)}"
         raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=told)
     paths = args.paths or (path_of(base),)
-    named = args.arms or tuple(arm for arm in usable if all(_trains(base, arm, path) for path in paths))
+    named = args.arms or _trainable(base, usable, paths)
     if not named:
         raise UsageError(
-            "NO_SUCH_ARM", f"no arm can be trained on {' '.join(paths)} of these data", column="--paths", hint="name --arms to hear why"
+            "NO_SUCH_ARM", f"no arm can be trained on {' '.join(paths)} of these data", column="--paths", hint="the log says why"
         )
     asked = []
     for seed, path, arm in product(args.seeds, paths, named):
@@ -136,13 +137,24 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
     return asked
 
 
-def _trains(base: TrainingConfig, arm: Arm, path: InterestPath) -> bool:
-    """Whether ``path`` has what ``arm`` trains."""
+def _trainable(base: TrainingConfig, usable: Sequence[Arm], paths: Sequence[InterestPath]) -> tuple[Arm, ...]:
+    """The ``usable`` arms that every path can train; the log says which are left out, and why."""
+    why = {arm: "no item of the training data has an image" for arm in ARMS_IN_ORDER if arm not in usable}
+    why |= {arm: told for arm, path in product(usable, paths) if (told := _why_not(base, arm, path))}
+    for arm in why:
+        log.info("arm %s is left out: %s", arm, why[arm])
+    return tuple(arm for arm in usable if arm not in why)
+
+
+def _why_not(base: TrainingConfig, arm: Arm, path: InterestPath) -> str | None:
+    """Why ``arm`` cannot be trained on ``path``; None where it can."""
     try:
         arm_config(base, arm, path, 0, {})
-    except ValueError:
-        return False
-    return True
+    except ValidationError as error:
+        return f"path {path}: {'; '.join(found['msg'] for found in error.errors())}"
+    except ValueError as error:
+        return f"path {path}: {error}"
+    return None
 
 
 def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:

@@ -57,11 +57,21 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One arm: how many seeds it has (0: it is a baseline, which has none), and a cell a column."""
+    """One arm, and a cell a column.
+
+    Attributes:
+        seeds: how many it has; 0: it is a baseline, which has none.
+        without: the objective that the arm has on other paths and not on this one, or nothing.
+    """
 
     arm: str
     seeds: int
     cells: tuple[Cell, ...]
+    without: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"{self.arm} (without {self.without})" if self.without else self.arm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from jobs.ablation_runs import Arms, Finished, Floats, Ranks, Seeds, paired_mean
 from karma.evaluation.bootstrap import paired_difference
 from karma.evaluation.knowledge import KINDS
 from karma.evaluation.ranks import CUTOFFS
+from karma.training.arms import goes_without
 
 RESAMPLES = 2000
 PAIRED = "over users, of whom each counts once, and the seeds that both have, with its 95 % interval"
@@ -45,7 +46,7 @@ def _markdown(table: Table) -> str:
 
 
 def _markdown_table(corner: str, columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    cells = [[row.arm, str(row.seeds or ""), *(cell.text for cell in row.cells)] for row in rows]
+    cells = [[row.label, str(row.seeds or ""), *(cell.text for cell in row.cells)] for row in rows]
     return markdown_rows([corner, "seeds", *columns], cells)
 
 
@@ -63,15 +64,20 @@ def _table(path: str, arms: Arms, baselines: Mapping[str, Ranks]) -> Table:
     runs = [run for seeds in arms.values() for run in seeds.values()]
     columns = _columns(runs)
     rows = (
-        Row(arm=arm, seeds=len(seeds), cells=tuple(_cell(column, seeds, None if seeds is first else first) for column in columns))
+        Row(
+            arm=arm,
+            seeds=len(seeds),
+            cells=tuple(_cell(column, seeds, None if seeds is first else first) for column in columns),
+            without=goes_without(arm, path),
+        )
         for arm, seeds in arms.items()
     )
     measured = tuple(column for column in RATES if column in columns) if baselines else ()
-    beside = tuple(_beside(arms, baselines, measured)) if measured else ()
+    beside = tuple(_beside(path, arms, baselines, measured)) if measured else ()
     return Table(path=path, n=runs[0].figures["n"], columns=columns, rows=tuple(rows), beside=beside, measured=measured)
 
 
-def _beside(arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) -> Iterator[Row]:
+def _beside(path: str, arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) -> Iterator[Row]:
     hits = {
         name: {column: (ranks <= int(column.removeprefix("HR@"))).astype(float) for column in columns} for name, ranks in baselines.items()
     }
@@ -79,7 +85,8 @@ def _beside(arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) 
         yield Row(arm=name, seeds=0, cells=tuple(Cell(column=column, mean=float(found[column].mean())) for column in columns))
     for arm, seeds in arms.items():
         # A baseline and an arm may have one name.
-        yield Row(arm=f"arm {arm}", seeds=len(seeds), cells=tuple(_beside_the_best(column, seeds, hits) for column in columns))
+        cells = tuple(_beside_the_best(column, seeds, hits) for column in columns)
+        yield Row(arm=f"arm {arm}", seeds=len(seeds), cells=cells, without=goes_without(arm, path))
 
 
 def _beside_the_best(column: str, arm: Seeds, hits: Mapping[str, Mapping[str, Floats]]) -> Cell:

@@ -8,6 +8,7 @@ import pytest
 
 from jobs.ablation_runs import baselines_of, finished_runs, leave_baselines
 from jobs.ablation_table import markdown, tables_of
+from tests.report import made_ablation
 
 
 def ablation_table(folder: Path, asked: str = "") -> str:
@@ -102,6 +103,18 @@ def test_a_rate_is_shown_at_the_largest_k_that_it_has(tmp_path: Path) -> None:
     (tmp_path / "set-lm-action-0.json").write_text(json.dumps(figures))
     np.savez(tmp_path / "set-lm-action-0.npz", own_kind=np.ones(4), equal_share=np.ones(4), kind=np.zeros(4), user=np.arange(4))
     assert ablation_table(tmp_path).splitlines()[2::2] == ["| arm | seeds | warm_HR@200 | cold_HR@10 |", "| action | 1 | 0.500 | 0.750 |"]
+
+
+def test_an_arm_says_what_it_goes_without_on_a_path_that_has_no_language_model(tmp_path: Path) -> None:
+    for path in ("pool", "state"):
+        for arm in ("action", "images"):
+            made_ablation.leave(tmp_path, path, arm, 0, [1, 2])
+    tables = tables_of(finished_runs(tmp_path), {"co": np.ones(2)})
+    assert [[row.label for row in table.rows] for table in tables] == [["action", "images (without generation)"], ["action", "images"]]
+    lines = markdown(tables).splitlines()
+    assert [line.split(" | ")[0] for line in lines if "images" in line] == [
+        "| images (without generation)", "| arm images (without generation)", "| images", "| arm images",
+    ]  # fmt: skip
 
 
 def test_a_folder_without_runs_has_no_table(tmp_path: Path) -> None:

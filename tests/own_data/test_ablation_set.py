@@ -101,6 +101,20 @@ def test_without_images_no_arm_reads_them(root: Path, tmp_path: Path, caplog: py
     assert not (tmp_path / "out").exists()
 
 
+def test_the_log_says_which_arms_are_left_out_and_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    configurations(AblateArgs(out=tmp_path, seeds=(0,), paths=("blocks", "pool")), tiny_config(encoder={"dim": 16}), images=False)
+    told = {record.message.split(": ")[0]: record.message for record in caplog.records}
+    left_out = ["images_read", "images", "images_diffusion", "generation", "pair"]
+    assert list(told) == [f"arm {arm} is left out" for arm in left_out]
+    assert told["arm images is left out"].endswith("no item of the training data has an image")
+    assert "path pool: " in told["arm generation is left out"]
+    assert "use_lm is false" in told["arm generation is left out"]
+    caplog.clear()
+    configurations(AblateArgs(out=tmp_path, seeds=(0,), paths=("pool",), arms=("action",)), tiny_config(), images=False)
+    assert not caplog.records
+
+
 def test_an_arm_that_diverges_does_not_end_the_others(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
