@@ -57,7 +57,7 @@ class AblateArgs:
     """Hide items and the ends of the histories, and judge on warm, cold and new items instead of on the targets."""
     decode: bool = False
     """Let a small decoder of the same size in every run write what it reads in some users' vectors, and measure what the vectors save it;
-    in runs that are not finished yet. It adds a constant time a run, some tens of seconds on two cores."""
+    in runs that are not finished yet; the log names the others. It adds a constant time a run, some tens of seconds on two cores."""
     config: Path | None = None
     """Training configuration; default: that of the encoder which --set trained on the same data."""
     arms: tuple[Arm, ...] | None = None

@@ -1,6 +1,7 @@
 """Runs of a comparison: train one arm, judge it, keep its figures and its ranks, and never do it twice."""
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from karma.training.kept import Arrays, Asked, decoded, keep_untrained, kept_of,
 from karma.training.run import Run
 from karma.training.title_nats import title_nats
 from karma.training.trainer import provenance, train, version_of
+
+log = logging.getLogger("karma.arms")
 
 CURVE = "curve.jsonl"
 
@@ -150,6 +153,10 @@ def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], stu
     if figures.is_file():
         found: Mapping[str, Any] = json.loads(figures.read_text())
         if found["made_of"] == made_of:
+            if study.decode and "decoded" not in found:
+                log.info(
+                    "%s is finished, and nothing is decoded: its encoder is gone; without %s it is trained again", config.name, figures
+                )
             return found
     work = out / f".{version}"  # what an interrupted run left here is gone on from
     for other in out.glob(f".{config.name}-*"):
