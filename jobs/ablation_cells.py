@@ -89,3 +89,35 @@ class Table:
     rows: tuple[Row, ...]
     beside: tuple[Row, ...] = ()
     measured: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceDifference:
+    """One path minus another for one arm, on one slice of the targets.
+
+    Attributes:
+        n: targets;  measure: HR@K, the mean over users of the share of their targets in the slice.
+        rates: the measure on the one path and on the other, over the seeds that both have.
+        difference: of these two, paired over users.
+    """
+
+    arm: str
+    slice: str
+    n: int
+    measure: str
+    rates: tuple[float, float]
+    difference: ArmDifference
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathPair:
+    """Path ``path`` minus path ``to``: every arm that both were run for, all targets at each K, then slices at one.
+
+    Attributes:
+        uneven: what else than the path differs, for which arms; empty where nothing does.
+    """
+
+    path: str
+    to: str
+    rows: tuple[SliceDifference, ...]
+    uneven: str

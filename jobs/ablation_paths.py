@@ -1,11 +1,10 @@
 """Paths of an ablation against one of them: the same arm on both, paired over the same users and seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.ablation_cells import ArmDifference
+from jobs.ablation_cells import ArmDifference, PathPair, SliceDifference
 from jobs.ablation_runs import EVERY_TARGET, Arms, Finished, Floats, paired_means
 from jobs.ablation_table import PAIRED, difference_of, markdown_rows
 from karma.evaluation.knowledge import KINDS
@@ -18,40 +17,6 @@ KIND_SLICES = {f"{kind} items": f"{kind}_" for kind in KINDS}
 """Slices of one kind of items, with what the names of their figures begin with in a hidden study."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SliceDifference:
-    """One path minus another for one arm, on one slice of the targets.
-
-    Attributes:
-        n: targets;  measure: HR@K, the mean over users of the share of their targets in the slice.
-        rates: the measure on the one path and on the other, over the seeds that both have.
-        difference: of these two, paired over users.
-    """
-
-    arm: str
-    slice: str
-    n: int
-    measure: str
-    rates: tuple[float, float]
-    difference: ArmDifference
-
-
-@dataclass(frozen=True, kw_only=True)
-class PathPair:
-    """Path ``path`` minus path ``to``: every arm that both were run for, all targets at each K, then slices at SLICED_AT."""
-
-    path: str
-    to: str
-    rows: tuple[SliceDifference, ...]
-
-    @property
-    def uneven(self) -> str:
-        """What else than the path differs, for which arms; empty where nothing does."""
-        arms = list(dict.fromkeys(row.arm for row in self.rows))
-        lost = {path: [arm for arm in arms if goes_without(arm, path)] for path in (self.path, self.to)}
-        return "; ".join(f"without {goes_without(of[0], path)} on {path}: {', '.join(of)}" for path, of in lost.items() if of)
-
-
 def path_pairs(runs: Mapping[str, Arms], against: str | None = None) -> tuple[PathPair, ...]:
     """Every other path of ``finished_runs`` minus ``against``, those left out that have no arm and seed in common with it.
 
@@ -59,8 +24,14 @@ def path_pairs(runs: Mapping[str, Arms], against: str | None = None) -> tuple[Pa
         against: default: the pool where it was run, else the first path.
     """
     to = against or (POOL if POOL in runs else next(iter(runs), POOL))
-    pairs = (PathPair(path=path, to=to, rows=_rows(runs[path], runs.get(to, {}))) for path in runs if path != to)
-    return tuple(pair for pair in pairs if pair.rows)
+    found = {path: _rows(runs[path], runs.get(to, {})) for path in runs if path != to}
+    return tuple(PathPair(path=path, to=to, rows=rows, uneven=_uneven(rows, path, to)) for path, rows in found.items() if rows)
+
+
+def _uneven(rows: Sequence[SliceDifference], *paths: str) -> str:
+    arms = list(dict.fromkeys(row.arm for row in rows))
+    lost = {path: [arm for arm in arms if goes_without(arm, path)] for path in paths}
+    return "; ".join(f"without {goes_without(of[0], path)} on {path}: {', '.join(of)}" for path, of in lost.items() if of)
 
 
 def pairs_markdown(pairs: Sequence[PathPair]) -> str:

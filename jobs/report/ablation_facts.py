@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.ablation_cells import Table
-from jobs.ablation_paths import PathPair
+from jobs.ablation_cells import PathPair, Table
 from jobs.report.facts import Floats
 
 

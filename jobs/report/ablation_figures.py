@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from jobs.ablation_cells import Table
-from jobs.ablation_paths import PathPair, SliceDifference
+from jobs.ablation_cells import PathPair, SliceDifference, Table
 from jobs.report.ablation_facts import AblationFacts, Attended, Curve, PathFacts
 from jobs.report.encoder_figures import by_event, heat_of
 from jobs.report.figures import INK, MUTED, as_text, dressed, framed, spectra

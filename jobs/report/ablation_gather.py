@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.ablation_cells import Table
-from jobs.ablation_paths import PathPair
+from jobs.ablation_cells import PathPair, Table
 from jobs.ablation_runs import Arms, Floats, Seeds, widest_rate
 from jobs.report.ablation_facts import AblationFacts, Attended, Curve, PathFacts, Told, Written
 from karma.evaluation.knowledge import KINDS

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.ablation_cells import Table
-from jobs.ablation_paths import PathPair
+from jobs.ablation_cells import PathPair, Table
 from jobs.ablation_runs import Arms
 from jobs.report.ablation_figures import ablation_figures
 from jobs.report.ablation_gather import ablation_facts
