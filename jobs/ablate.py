@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import tyro
+from pydantic import ValidationError
 
+from jobs.ablation_paths import pairs_markdown, path_pairs
 from jobs.ablation_runs import Ranks, baselines_of, finished_runs, leave_baselines
 from jobs.ablation_set import TARGETS, claim, config_of, data_of
 from jobs.ablation_table import markdown, tables_of
@@ -55,7 +57,7 @@ class AblateArgs:
     """Hide items and the ends of the histories, and judge on warm, cold and new items instead of on the targets."""
     decode: bool = False
     """Let a small decoder of the same size in every run write what it reads in some users' vectors, and measure what the vectors save it;
-    in runs that are not finished yet. It adds a constant time a run, some tens of seconds on two cores."""
+    in runs that are not finished yet; the log names the others. It adds a constant time a run, some tens of seconds on two cores."""
     config: Path | None = None
     """Training configuration; default: that of the encoder which --set trained on the same data."""
     arms: tuple[Arm, ...] | None = None
@@ -68,6 +70,8 @@ class AblateArgs:
     and half where the configuration says nothing else); the model's state added to the pool's vector (pool+lm); the pool alone (text and
     images then go without generation); the state alone (state). To show forgetting: the state alone over items of nothing but content
     that learns (lm), and with the collaborative part (lm+id)."""
+    against: InterestPath | None = None
+    """Path that the others are held against, arm by arm; default: the pool where it was run, else the first."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """A run each."""
     backbone: str | None = None
@@ -95,8 +99,18 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
     return {"protocol": "leave_last_out", **told, "max_seconds": None, "guard": judged_not_stopped}
 
 
+def changed(args: AblateArgs, base: TrainingConfig) -> TrainingConfig:
+    """The configuration that arms, paths and seeds start from. Raises UsageError."""
+    try:
+        return TrainingConfig.model_validate({**base.model_dump(), **changes(args, base)})
+    except ValueError as error:
+        raise UsageError(
+            "NOT_A_CONFIG", f"what the options change is no training configuration: {error}", column="--final-rate, --steps, .."
+        ) from None
+
+
 def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> list[TrainingConfig]:
-    """One a seed, path and arm; where no --arms are named, all that every path can train.
+    """One a seed, path and arm; where no --arms are named, all that every path can train, and the log says why another is left out.
 
     Args:
         images: whether an item of the training data has one; else an arm that reads images would be that of texts by another name.
@@ -108,17 +122,11 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
         told = f"of these data --arms may be {' '.join(usable)}"
         raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=told)
     paths = args.paths or (path_of(base),)
-    named = args.arms or tuple(arm for arm in usable if all(_trains(base, arm, path) for path in paths))
+    named = args.arms or _trainable(base, usable, paths)
     if not named:
         raise UsageError(
-            "NO_SUCH_ARM", f"no arm can be trained on {' '.join(paths)} of these data", column="--paths", hint="name --arms to hear why"
+            "NO_SUCH_ARM", f"no arm can be trained on {' '.join(paths)} of these data", column="--paths", hint="the log says why"
         )
-    try:
-        TrainingConfig.model_validate({**base.model_dump(), **changes(args, base)})
-    except ValueError as error:
-        raise UsageError(
-            "NOT_A_CONFIG", f"what the options change is no training configuration: {error}", column="--final-rate, --steps, .."
-        ) from None
     asked = []
     for seed, path, arm in product(args.seeds, paths, named):
         try:
@@ -129,13 +137,24 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
     return asked
 
 
-def _trains(base: TrainingConfig, arm: Arm, path: InterestPath) -> bool:
-    """Whether ``path`` has what ``arm`` trains."""
+def _trainable(base: TrainingConfig, usable: Sequence[Arm], paths: Sequence[InterestPath]) -> tuple[Arm, ...]:
+    """The ``usable`` arms that every path can train; the log says which are left out, and why."""
+    why = {arm: "no item of the training data has an image" for arm in ARMS_IN_ORDER if arm not in usable}
+    why |= {arm: told for arm, path in product(usable, paths) if (told := _why_not(base, arm, path))}
+    for arm in why:
+        log.info("arm %s is left out: %s", arm, why[arm])
+    return tuple(arm for arm in usable if arm not in why)
+
+
+def _why_not(base: TrainingConfig, arm: Arm, path: InterestPath) -> str | None:
+    """Why ``arm`` cannot be trained on ``path``; None where it can."""
     try:
         arm_config(base, arm, path, 0, {})
-    except ValueError:
-        return False
-    return True
+    except ValidationError as error:
+        return f"path {path}: {'; '.join(found['msg'] for found in error.errors())}"
+    except ValueError as error:
+        return f"path {path}: {error}"
+    return None
 
 
 def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
@@ -196,10 +215,11 @@ def task_of(args: AblateArgs, data: Path, base: TrainingConfig) -> Task:
 def body(args: AblateArgs) -> int:
     """Run what is not finished yet; table and page of all that is are written anew after each run. Raises UsageError."""
     data, base = sources(args)
+    told = changed(args, base)
     asked = configurations(args, base, images=bool(read_catalogue(data).has_visual.any()))
-    claim(args.out, base.name, data, None if args.hidden else args.targets or data / TARGETS)
+    claim(args.out, told, data, None if args.hidden else args.targets or data / TARGETS)
     task = task_of(args, data, base)
-    written, (table, page) = finished(args.out), write_results(args.out, task.asked)
+    written, (table, page) = finished(args.out), write_results(args.out, task.asked, args.against)
     failed = False
     for config in asked:
         try:
@@ -211,7 +231,7 @@ def body(args: AblateArgs) -> int:
         log.info("%s: %s", config.name, {name: round(value, 4) for name, value in found.items() if "HR@" in name and value is not None})
         new = bool(task.asked) and leave_baselines(args.out, task.asked, task.baselines)
         if new or finished(args.out) != written:
-            written, (table, page) = finished(args.out), write_results(args.out, task.asked)
+            written, (table, page) = finished(args.out), write_results(args.out, task.asked, args.against)
     sys.stdout.write(f"{table}\npage: {page}\n")
     return names.EXIT_FAILED if failed else names.EXIT_DONE
 
@@ -221,13 +241,14 @@ def finished(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in out.glob("*.json")}
 
 
-def write_results(out: Path, asked: str) -> tuple[str, Path]:
+def write_results(out: Path, asked: str, against: str | None) -> tuple[str, Path]:
     """Write table and page of all finished runs in ``out``, beside the baselines' answers to ``asked``, and return both."""
     runs = finished_runs(out)
     tables = tables_of(runs, baselines_of(out, asked))
-    table = markdown(tables)
+    pairs = path_pairs(runs, against)
+    table = "\n".join(filter(None, [markdown(tables), pairs_markdown(pairs)]))
     (out / TABLE).write_text(table, encoding="utf-8")
-    return table, write_ablation_page(out, runs, tables)
+    return table, write_ablation_page(out, runs, tables, pairs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

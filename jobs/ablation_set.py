@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,8 +13,15 @@ from jobs.errors import UsageError
 from karma.config import TrainingConfig
 from karma.manifest import MANIFEST, file_digest, read_manifest
 from karma.training.data import read_meta
+from karma.training.study import JUDGE_VERSION
+from karma.training.trainer import CODE_VERSIONS
 
 TARGETS, ASKED = "targets.parquet", ".asked"
+NAMED = 5
+"""How many differing settings a refusal spells out."""
+_OTHER = {
+    "versions": "another version of the code", "data": "other data", "targets": "other targets", "configuration": "another configuration",
+}  # fmt: skip
 
 
 def leave_targets(data: Path, targets: Mapping[str, str]) -> None:
@@ -48,15 +56,19 @@ def config_of(root: Path, data: Path) -> TrainingConfig:
     return TrainingConfig.model_validate(found[-1].config["training"])
 
 
-def claim(out: Path, configuration: str, data: Path, targets: Path | None) -> None:
-    """Make ``out``, for runs of one configuration (its name) on one folder of data and one file of targets (None: hidden items).
+def claim(out: Path, configuration: TrainingConfig, data: Path, targets: Path | None) -> None:
+    """Make ``out``, for the runs of one configuration by one version of the code, on one folder of data and one file of targets.
+
+    Args:
+        configuration: the base, before arms, paths and seeds change it.
+        targets: None: hidden items.
 
     Raises:
-        UsageError: runs that were asked something else lie there; they could not be paired.
+        UsageError: runs that were made or asked otherwise lie there; they could not be paired. It names what differs.
     """
     asked = {
-        "configuration": configuration, "data": read_meta(data).fingerprint,
-        "targets": "hidden items" if targets is None else file_digest(targets),
+        "versions": [JUDGE_VERSION, *CODE_VERSIONS], "data": read_meta(data).fingerprint,
+        "targets": "hidden items" if targets is None else file_digest(targets), "configuration": configuration.model_dump(mode="json"),
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     file = out / ASKED
@@ -64,8 +76,26 @@ def claim(out: Path, configuration: str, data: Path, targets: Path | None) -> No
         draft = out / f"{ASKED}.{os.getpid()}"
         draft.write_text(json.dumps(asked), encoding="utf-8")
         os.replace(draft, file)
-    elif (found := json.loads(file.read_text(encoding="utf-8"))) != asked:
+        return
+    ours, theirs = _flat(asked), _flat(json.loads(file.read_text(encoding="utf-8")))
+    differ = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    if differ:
         raise UsageError(
-            "OTHER_SET", "the runs in this folder are of another configuration, other data or other targets", column="--out",
-            expected=asked, got=found, hint="name another folder",
+            "OTHER_SET", f"the runs in this folder are of {_in_words(differ)}", column="--out",
+            expected={name: ours.get(name) for name in differ[:NAMED]}, got={name: theirs.get(name) for name in differ[:NAMED]},
+            hint="name another folder",
         )  # fmt: skip
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Every value that is no mapping itself, by the dotted path to it."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {f"{before}{name}": value}
+    return found
+
+
+def _in_words(differ: Sequence[str]) -> str:
+    kinds = dict.fromkeys(name.partition(".")[0] for name in differ)
+    more = f"; {len(differ) - NAMED} more settings differ than are named" if len(differ) > NAMED else ""
+    return ", ".join(_OTHER[kind] for kind in kinds) + more

@@ -1,16 +1,19 @@
 """The tables of an ablation: the mean over seeds of every arm, its paired difference to the first arm of the path, and to the baselines."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
-from jobs.ablation_cells import Cell, Row, Table
+from jobs.ablation_cells import ArmDifference, Cell, Row, Table
 from jobs.ablation_runs import Arms, Finished, Floats, Ranks, Seeds, paired_means, widest_rate
-from karma.evaluation.bootstrap import PairedDifference, paired_difference
+from karma.evaluation.bootstrap import paired_difference
 from karma.evaluation.knowledge import KINDS
 from karma.evaluation.ranks import CUTOFFS
+from karma.training.arms import goes_without
 
 RESAMPLES = 2000
+PAIRED = "over users, of whom each counts once, and the seeds that both have, with its 95 % interval"
 RATES = tuple(f"HR@{k}" for k in CUTOFFS)
 BY_KIND = (*(f"{kind}_" for kind in KINDS), *(f"{kind}_equal_" for kind in KINDS))
 KNOWLEDGE = (
@@ -30,22 +33,26 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    head = ["arm", "seeds", *table.columns]
-    brackets = (
-        f"in brackets, over users, the paired difference to {table.rows[0].arm} with its 95 % interval" if len(table.rows) > 1 else ""
-    )
+    brackets = f"; in brackets the paired difference to {table.rows[0].arm}, {PAIRED}" if len(table.rows) > 1 else ""
     lines = [
-        f"path {table.path}, n = {table.n}, means over targets and seeds; {brackets}".rstrip("; "),
+        f"path {table.path}, n = {table.n}, means over targets and all seeds of the arm{brackets}",
         "",
-        _line(head),
-        _line(["---"] * len(head)),
+        *_markdown_table("arm", table.columns, table.rows),
     ]
-    lines += [_line([row.arm, str(row.seeds), *(cell.text for cell in row.cells)]) for row in table.rows]
     if table.beside:
         told = "the same beside the baselines; in brackets the paired difference to the best of them at that cut-off"
-        lines += ["", told, "", _line(["", "seeds", *table.measured]), _line(["---"] * (2 + len(table.measured)))]
-        lines += [_line([row.arm, str(row.seeds or ""), *(cell.text for cell in row.cells)]) for row in table.beside]
+        lines += ["", told, "", *_markdown_table("", table.measured, table.beside)]
     return "\n".join([*lines, ""])
+
+
+def _markdown_table(corner: str, columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    cells = [[row.label, str(row.seeds or ""), *(cell.text for cell in row.cells)] for row in rows]
+    return markdown_rows([corner, "seeds", *columns], cells)
+
+
+def markdown_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -57,15 +64,20 @@ def _table(path: str, arms: Arms, baselines: Mapping[str, Ranks]) -> Table:
     runs = [run for seeds in arms.values() for run in seeds.values()]
     columns = _columns(runs)
     rows = (
-        Row(arm=arm, seeds=len(seeds), cells=tuple(_cell(column, seeds, None if seeds is first else first) for column in columns))
+        Row(
+            arm=arm,
+            seeds=len(seeds),
+            cells=tuple(_cell(column, seeds, None if seeds is first else first) for column in columns),
+            without=goes_without(arm, path),
+        )
         for arm, seeds in arms.items()
     )
     measured = tuple(column for column in RATES if column in columns) if baselines else ()
-    beside = tuple(_beside(arms, baselines, measured)) if measured else ()
+    beside = tuple(_beside(path, arms, baselines, measured)) if measured else ()
     return Table(path=path, n=runs[0].figures["n"], columns=columns, rows=tuple(rows), beside=beside, measured=measured)
 
 
-def _beside(arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) -> Iterator[Row]:
+def _beside(path: str, arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) -> Iterator[Row]:
     hits = {
         name: {column: (ranks <= int(column.removeprefix("HR@"))).astype(float) for column in columns} for name, ranks in baselines.items()
     }
@@ -73,13 +85,14 @@ def _beside(arms: Arms, baselines: Mapping[str, Ranks], columns: Sequence[str]) 
         yield Row(arm=name, seeds=0, cells=tuple(Cell(column=column, mean=float(found[column].mean())) for column in columns))
     for arm, seeds in arms.items():
         # A baseline and an arm may have one name.
-        yield Row(arm=f"arm {arm}", seeds=len(seeds), cells=tuple(_beside_the_best(column, seeds, hits) for column in columns))
+        cells = tuple(_beside_the_best(column, seeds, hits) for column in columns)
+        yield Row(arm=f"arm {arm}", seeds=len(seeds), cells=cells, without=goes_without(arm, path))
 
 
 def _beside_the_best(column: str, arm: Seeds, hits: Mapping[str, Mapping[str, Floats]]) -> Cell:
     best = max(hits, key=lambda name: float(hits[name][column].mean()))
     ours = _by_user(column, arm)
-    difference = difference_of(ours, dict.fromkeys(ours, hits[best][column]))
+    difference = difference_of(ours, dict.fromkeys(ours, hits[best][column]), of_seeds=len(arm))
     return Cell(column=column, mean=_cell(column, arm, None).mean, difference=difference, to=best)
 
 
@@ -93,7 +106,7 @@ def _columns(runs: Sequence[Finished]) -> tuple[str, ...]:
 
 def _cell(column: str, arm: Seeds, first: Seeds | None) -> Cell:
     known = [value for run in arm.values() if (value := run.figure(column)) is not None]
-    difference = None if first is None else difference_of(_by_user(column, arm), _by_user(column, first))
+    difference = None if first is None else difference_of(_by_user(column, arm), _by_user(column, first), of_seeds=len(arm))
     return Cell(column=column, mean=float(np.mean(known)) if known else None, difference=difference)
 
 
@@ -101,7 +114,14 @@ def _by_user(column: str, arm: Seeds) -> Mapping[int, Floats]:
     return {seed: run.by_user[column] for seed, run in arm.items() if column in run.by_user}
 
 
-def difference_of(ours: Mapping[int, Floats], theirs: Mapping[int, Floats]) -> PairedDifference | None:
-    """``ours`` minus ``theirs``, figures a user by seed; None where they cannot be paired (``paired_means``)."""
+def difference_of(ours: Mapping[int, Floats], theirs: Mapping[int, Floats], *, of_seeds: int) -> ArmDifference | None:
+    """``ours`` minus ``theirs``, figures a user by seed; None where they cannot be paired (``paired_means``).
+
+    Args:
+        of_seeds: how many seeds our arm has, those without the figure included.
+    """
     pair = paired_means(ours, theirs)
-    return None if pair is None else paired_difference(*pair, seed=0, resamples=RESAMPLES)
+    if pair is None:
+        return None
+    found = paired_difference(*pair, seed=0, resamples=RESAMPLES)
+    return ArmDifference(**asdict(found), seeds=len(set(ours) & set(theirs)), of_seeds=of_seeds)

@@ -3,27 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jobs.ablation_cells import Table
+from jobs.ablation_cells import PathPair, Table
 from jobs.report.facts import Floats
-from karma.evaluation.bootstrap import PairedDifference
-
-
-@dataclass(frozen=True, kw_only=True)
-class Added:
-    """What the language model beside the pool adds for one arm, on one slice of the targets.
-
-    Attributes:
-        n: targets;  measure: HR@K, of the slice's targets.
-        rates: the measure by path, the mean over the seeds of each.
-        difference: both ways minus the pool alone, paired over users.
-    """
-
-    arm: str
-    slice: str
-    n: int
-    measure: str
-    rates: Mapping[str, float]
-    difference: PairedDifference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,15 +75,16 @@ class AblationFacts:
     """The page.
 
     Attributes:
-        added: what the language model adds to the pool, on path ``added_by``.
+        shared_top: in a hidden study, length of the list in which hidden items get their share;  decoys: titles beside a target's own.
         told: of ``told_seed``; empty where no run was asked for it.
     """
 
     runs: int
     seeds: tuple[int, ...]
     paths: tuple[PathFacts, ...]
-    added: tuple[Added, ...]
-    added_by: str
+    pairs: tuple[PathPair, ...]
+    shared_top: int | None
+    decoys: int | None
     told: tuple[Told, ...]
     told_seed: int | None
 

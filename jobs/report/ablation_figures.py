@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from jobs.ablation_cells import Table
-from jobs.report.ablation_facts import AblationFacts, Added, Attended, Curve, PathFacts
+from jobs.ablation_cells import PathPair, SliceDifference, Table
+from jobs.report.ablation_facts import AblationFacts, Attended, Curve, PathFacts
 from jobs.report.encoder_figures import by_event, heat_of
 from jobs.report.figures import INK, MUTED, as_text, dressed, framed, spectra
 
@@ -20,7 +20,7 @@ def ablation_figures(facts: AblationFacts) -> dict[str, go.Figure]:
     """Every figure that the facts allow, by the name under which the page places it."""
     colours = {arm: COLOURS[place % len(COLOURS)] for place, arm in enumerate(facts.arms)}
     drawn = dict(of_path for path in facts.paths for of_path in _of_path(path, colours))
-    return drawn | ({"added": added(facts.added, facts.added_by, colours)} if facts.added else {})
+    return drawn | {f"added-{pair.path}": added(pair, colours) for pair in facts.pairs}
 
 
 def _of_path(path: PathFacts, colours: Mapping[str, str]) -> Iterator[tuple[str, go.Figure]]:
@@ -56,13 +56,13 @@ def bars(table: Table, colours: Mapping[str, str]) -> go.Figure:
     return framed(traces, height=340, y="share of the targets", barmode="group", showlegend=True).update_yaxes(rangemode="tozero")
 
 
-def added(rows: tuple[Added, ...], path: str, colours: Mapping[str, str]) -> go.Figure:
-    """With the language model minus without, a dot and its interval a slice and arm; left of zero it does harm."""
-    names = list(dict.fromkeys(_slice(row) for row in rows))
-    arms = list(dict.fromkeys(row.arm for row in rows))
+def added(pair: PathPair, colours: Mapping[str, str]) -> go.Figure:
+    """One path minus another, a dot and its interval a slice and arm; left of zero it does harm."""
+    names = list(dict.fromkeys(_slice(row) for row in pair.rows))
+    arms = list(dict.fromkeys(row.arm for row in pair.rows))
     traces = []
     for place, arm in enumerate(arms):
-        of_arm = [row for row in rows if row.arm == arm]
+        of_arm = [row for row in pair.rows if row.arm == arm]
         found = [row.difference for row in of_arm]
         beside = 0.5 * (place - (len(arms) - 1) / 2) / len(arms)
         traces.append(go.Scatter(
@@ -73,14 +73,14 @@ def added(rows: tuple[Added, ...], path: str, colours: Mapping[str, str]) -> go.
                 "array": [of.high - of.mean for of in found], "arrayminus": [of.mean - of.low for of in found],
             },
         ))  # fmt: skip
-    figure = framed(traces, height=120 + 30 * len(names) + 8 * len(names) * len(arms), x=f"{path} minus pool", showlegend=True)
+    figure = framed(traces, height=120 + 30 * len(names) + 8 * len(names) * len(arms), x=f"{pair.path} minus {pair.to}", showlegend=True)
     figure.update_xaxes(tickformat="+.3f").add_vline(x=0, line={"color": INK, "width": 1})
     return figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=[as_text(name) for name in names[::-1]], range=[-0.7, len(names) - 0.3]
     )
 
 
-def _slice(row: Added) -> str:
+def _slice(row: SliceDifference) -> str:
     return f"{row.slice}, {row.measure} (n = {row.n:,})"
 
 

@@ -5,17 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from jobs.ablation_cells import Table
-from jobs.ablation_runs import EVERY_TARGET, Arms, Finished, Floats, Seeds, widest_rate
-from jobs.ablation_table import difference_of
-from jobs.report.ablation_facts import AblationFacts, Added, Attended, Curve, PathFacts, Told, Written
+from jobs.ablation_cells import PathPair, Table
+from jobs.ablation_runs import Arms, Floats, Seeds, widest_rate
+from jobs.report.ablation_facts import AblationFacts, Attended, Curve, PathFacts, Told, Written
 from karma.evaluation.knowledge import KINDS
-from karma.evaluation.ranks import CUTOFFS
 
 Runs = Mapping[str, Arms]
 
-POOL, WITH_LM = "pool", ("blocks", "pool+lm")
-SLICED_AT = 50
 HIDDEN_MEASURES = {
     "title_found": "title among decoys, from u", "title_nats": "nats a token of new titles", "category_items": "categories from e (AP)",
     "word_items": "title words from e (AP)", "year_items": "year from e (R²)", "category_interests": "next category from u (AP)",
@@ -28,20 +24,26 @@ VALIDATED_MEASURES = {
 }  # fmt: skip
 
 
-def ablation_facts(runs: Runs, tables: Sequence[Table]) -> AblationFacts:
-    """The page of ``finished_runs`` and their ``tables_of``."""
+def ablation_facts(runs: Runs, tables: Sequence[Table], pairs: Sequence[PathPair]) -> AblationFacts:
+    """The page of ``finished_runs``, their ``tables_of`` and their ``path_pairs``."""
     seeds = sorted({seed for arms in runs.values() for of in arms.values() for seed in of})
-    added_by, added = next(((path, rows) for path in WITH_LM if (rows := _added(runs, path))), (WITH_LM[0], []))
     told_seed = next((seed for seed in seeds if _kept(runs, seed)), None)
     return AblationFacts(
         runs=sum(len(of) for arms in runs.values() for of in arms.values()),
         seeds=tuple(seeds),
         paths=tuple(_path(table, runs[table.path]) for table in tables),
-        added=tuple(added),
-        added_by=added_by,
+        pairs=tuple(pairs),
+        shared_top=_asked_with(runs, "shared_top"),
+        decoys=_asked_with(runs, "decoys"),
         told=() if told_seed is None else _told(_kept(runs, told_seed)),
         told_seed=told_seed,
     )
+
+
+def _asked_with(runs: Runs, name: str) -> int | None:
+    """A number that all runs of a hidden study have in common."""
+    every = (run for arms in runs.values() for seeds in arms.values() for run in seeds.values())
+    return next((run.figures[name] for run in every if name in run.figures), None)
 
 
 def _path(table: Table, arms: Arms) -> PathFacts:
@@ -95,41 +97,6 @@ def _curve(arm: str, runs: Sequence[Sequence[Mapping[str, Any]]], measure: str) 
     steps = sorted(by_step)
     mean, low, high = (np.array([of(by_step[step]) for step in steps]) for of in (np.mean, np.min, np.max))
     return Curve(arm=arm, steps=tuple(steps), mean=mean, low=low, high=high)
-
-
-def _added(runs: Runs, path: str) -> list[Added]:
-    """Every arm that both ways were run for: all targets at each K, slices at SLICED_AT."""
-    arms = [arm for arm in runs.get(path, {}) if arm in runs.get(POOL, {})]
-    found = [_added_on(name, k, arm, path, runs) for arm in arms for name, k in _asked(runs[path][arm], runs[POOL][arm])]
-    return [row for row in found if row is not None]
-
-
-def _asked(ours: Seeds, theirs: Seeds) -> list[tuple[str, int]]:
-    """Slices that every run kept, with the K at which they are compared: those below the corpus."""
-    runs = [*ours.values(), *theirs.values()]
-    cuts = [k for k in CUTOFFS if any(name.endswith(f"HR@{k}") and runs[0].figure(name) is not None for name in runs[0].figures)]
-    sliced = [name for name in runs[0].slices if name != EVERY_TARGET and all(name in run.slices for run in runs)]
-    at = min(cuts, key=lambda k: abs(k - SLICED_AT), default=SLICED_AT)
-    return [(EVERY_TARGET, k) for k in cuts] + [(name, at) for name in sliced]
-
-
-def _added_on(name: str, k: int, arm: str, ours: str, runs: Runs) -> Added | None:
-    by_path = {path: {seed: _hits(run, name, k) for seed, run in arms[arm].items()} for path, arms in runs.items() if arm in arms}
-    difference = difference_of(by_path[ours], by_path[POOL])
-    if difference is None:
-        return None
-    n = int(next(iter(runs[ours][arm].values())).slices[name].sum())
-    rates = {path: float(np.mean([hits.mean() for hits in seeds.values()])) for path, seeds in by_path.items() if _any(seeds)}
-    return Added(arm=arm, slice=name, n=n, measure=f"HR@{k}", rates=rates, difference=difference)
-
-
-def _hits(run: Finished, name: str, k: int) -> Floats:
-    """One figure a user of the slice; none where the run did not keep it."""
-    return run.mean_by_user(run.ranks <= k, run.slices.get(name, np.zeros(len(run.ranks), bool)))
-
-
-def _any(seeds: Mapping[int, Floats]) -> bool:
-    return all(len(hits) for hits in seeds.values())
 
 
 def _kept(runs: Runs, seed: int) -> dict[tuple[str, str], Sequence[Mapping[str, Any]]]:

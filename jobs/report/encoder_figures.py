@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from jobs.report.encoder_facts import Ages, Attention, EncoderFacts
 from jobs.report.facts import Floats, Judged, Slice
 from jobs.report.figures import METHODS, as_text, cutoffs, differences, framed, ordered, rates, spectrum
+from karma.evaluation.bootstrap import JUDGED_USERS
 
 SLICES = "Slices"
 
@@ -52,9 +53,9 @@ def by_age(shown: Ages) -> go.Figure:
 
 
 def slices(members: Sequence[Slice]) -> go.Figure:
-    """One K by slice: a dot a method; slices under 200 targets are named as such."""
+    """One K by slice: a dot a method; slices of under JUDGED_USERS targets are named as such."""
     cut = _cut(members)
-    names = [as_text(f"{row.name} (n = {row.n:,}{', not judged' if (row.n or 0) < 200 else ''})") for row in members][::-1]
+    names = [as_text(f"{row.name} (n = {row.n:,}{', not judged' if (row.n or 0) < JUDGED_USERS else ''})") for row in members][::-1]
     traces = [
         go.Scatter(
             y=names, x=[row.rates.get(method, {}).get(str(cut)) for row in members][::-1], name=as_text(method), mode="markers",

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 from jobs.report import words
 from jobs.report.facts import Facts
 from jobs.report.figures import cutoffs, figures_of, ordered
+from karma.evaluation.bootstrap import JUDGED_SEEDS, JUDGED_USERS
 
 _IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """Characters that could end a script or start a tag, as JSON may spell them."""
@@ -34,6 +35,8 @@ def filled(template: str, figures: dict[str, go.Figure], **values: object) -> st
     library, drawing = get_plotlyjs(), _packaged("draw.js")
     return environment.get_template(template).render(
         words=words,
+        judged_users=JUDGED_USERS,
+        judged_seeds=JUDGED_SEEDS,
         cutoffs=cutoffs,
         ordered=ordered,
         figures={name: figure.layout.height for name, figure in figures.items()},

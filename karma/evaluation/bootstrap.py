@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+JUDGED_USERS, JUDGED_SEEDS = 200, 3
+"""A slice, or a difference, of fewer users is shown and not judged; so is a difference of arms over fewer seeds."""
 _DRAWS_AT_ONCE = 4_000_000
 
 

@@ -47,8 +47,14 @@ PATHS: Mapping[InterestPath, Mapping[str, bool | int]] = {
 model's state alone, over the same items. Then what shows forgetting: the state alone over items of content alone, text read by nothing
 but embeddings that learn (what is frozen cannot forget); the same with the collaborative part, a shortcut past the text."""
 
+_WITHOUT_LM = frozenset(path for path, parts in PATHS.items() if not parts["use_lm"])
 ALL_OF_A_PATH: frozenset[Arm] = READ_IMAGES | {"text"}
 """Arms of all objectives that a path has: without a language model they go without generation. Of the others generation is the point."""
+
+
+def goes_without(arm: str, path: str) -> str:
+    """The objective that ``arm`` has on other paths and not on ``path``, where nothing could learn it; empty where it has all."""
+    return "generation" if arm in ALL_OF_A_PATH and path in _WITHOUT_LM else ""
 
 
 def path_of(base: TrainingConfig) -> InterestPath:
@@ -69,8 +75,8 @@ def arm_config(base: TrainingConfig, arm: Arm, path: InterestPath, seed: int, ch
         raise ValueError("the path shows what embeddings that learn forget: it needs backbone.tuning full, and no text_encoder")
     told = base.model_dump()
     told["objectives"].update(OBJECTIVES[arm])
-    if arm in ALL_OF_A_PATH and not PATHS[path]["use_lm"]:
-        told["objectives"]["generation"] = 0.0
+    if lost := goes_without(arm, path):
+        told["objectives"][lost] = 0.0
     own_items = base.encoder.use_own_items and PATHS[path]["use_pool"]
     reading_dim = (base.encoder.reading_dim or max(1, base.encoder.dim // 2)) if path == "blocks" else 0
     changed = {"use_visual": arm in READ_IMAGES, "use_own_items": own_items, "reading_dim": reading_dim, **PATHS[path]}

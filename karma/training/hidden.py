@@ -124,7 +124,7 @@ def _before(row: dict, place: int) -> History:
 def _write(data: Path, out: Path, histories: pa.Table, catalogue: Catalogue, kinds: npt.NDArray[np.int64]) -> None:
     meta = json.loads((data / "meta.json").read_text(encoding="utf-8"))
     meta["fingerprint"] = value_digest(meta["fingerprint"], "hidden", COLD_SHARE, NEW_SHARE, TAIL, SEED, VERSION)
-    if (out / "meta.json").is_file() and read_meta(out).fingerprint == meta["fingerprint"]:
+    if _is_there(out, meta["fingerprint"]):
         return
     draft = out.with_name(f"{out.name}.{os.getpid()}")
     (draft / "histories").mkdir(parents=True)
@@ -133,8 +133,20 @@ def _write(data: Path, out: Path, histories: pa.Table, catalogue: Catalogue, kin
     pq.write_table(items.filter(pc.is_in(items["item_id"], value_set=known)), draft / "catalogue.parquet")
     pq.write_table(histories, draft / "histories" / "part-0.parquet")
     (draft / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
+    _place(draft, out, meta["fingerprint"])
+
+
+def _is_there(out: Path, fingerprint: str) -> bool:
+    return (out / "meta.json").is_file() and read_meta(out).fingerprint == fingerprint
+
+
+def _place(draft: Path, out: Path, fingerprint: str) -> None:
+    """Move ``draft`` to ``out``, unless another process has put the same data there, which may be reading them already."""
     try:
         draft.rename(out)
-    except OSError:  # another process was faster, with the same files
-        shutil.rmtree(draft)
+    except OSError:
+        if _is_there(out, fingerprint):
+            shutil.rmtree(draft)
+            return
+        shutil.rmtree(out)  # of other data
+        draft.rename(out)

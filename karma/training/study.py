@@ -1,10 +1,11 @@
 """Runs of a comparison: train one arm, judge it, keep its figures and its ranks, and never do it twice."""
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,13 @@ from karma.training.run import Run
 from karma.training.title_nats import title_nats
 from karma.training.trainer import provenance, train, version_of
 
+log = logging.getLogger("karma.arms")
+
 CURVE = "curve.jsonl"
 
-JUDGE_VERSION = 2
-"""Raised with any change of what a finished run holds or of how it is measured: older runs are then done again."""
+JUDGE_VERSION = 3
+"""Raised with any change of what a finished run holds or of how it is measured: older runs are then done again, in another folder
+(``jobs/ablation_set.py``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +113,7 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
     def observe(step: int, run: Run, encoder: ServingEncoder, work: Path) -> None:
         row = {"step": step, **judge(encoder, pairs).figures, "title_nats": title_nats(run, new)}
         with (work / CURVE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(f"\n{json.dumps(row)}\n")  # on a line of its own, whatever a stopped run left
 
     def judged(encoder: ServingEncoder, work: Path) -> Judged:
         found = judge(encoder, pairs)
@@ -120,7 +124,8 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
         curve = _curve(work / CURVE)
         best = encoder.manifest.metrics["step"]
         nats = next((row["title_nats"] for row in curve if row["step"] == best), float("nan"))
-        figures = {**found.figures, "title_nats": nats, "n": len(pairs.targets), "curve": curve}
+        asked = {"n": len(pairs.targets), "shared_top": pairs.top, "decoys": pairs.decoys}
+        figures = {**found.figures, "title_nats": nats, **asked, "curve": curve}
         vectors = {"interests": found.interest_vectors, "items": found.item_vectors}
         return Judged(figures=figures, arrays=arrays, ranks=found.own_kind, **vectors)
 
@@ -132,9 +137,12 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
 
 
 def _curve(path: Path) -> list[dict[str, float]]:
-    """A row a step, ascending; a run that was stopped may have left two."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    rows = {row["step"]: row for row in map(json.loads, lines)}
+    """A row a step, ascending; a run that was stopped may have left two, or a torn one: then its step was taken and measured again."""
+    rows: dict[int, dict[str, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        with suppress(json.JSONDecodeError):
+            row = json.loads(line)
+            rows[row["step"]] = row
     return [rows[step] for step in sorted(rows)]
 
 
@@ -145,6 +153,10 @@ def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], stu
     if figures.is_file():
         found: Mapping[str, Any] = json.loads(figures.read_text())
         if found["made_of"] == made_of:
+            if study.decode and "decoded" not in found:
+                log.info(
+                    "%s is finished, and nothing is decoded: its encoder is gone; without %s it is trained again", config.name, figures
+                )
             return found
     work = out / f".{version}"  # what an interrupted run left here is gone on from
     for other in out.glob(f".{config.name}-*"):

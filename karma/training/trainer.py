@@ -18,14 +18,15 @@ from karma.training.run import Run
 log = logging.getLogger("karma.training")
 
 TRAINER_VERSION = "3"
+CODE_VERSIONS = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
+"""Of all code that a trained encoder depends on."""
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
     """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the files of pretrained models, the code's versions, and
     where and how precisely this machine computes."""
     device = training_device()
-    computes = (device.type, wants_bf16(config.precision, device))
-    code = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION, computes)
+    code = (*CODE_VERSIONS, (device.type, wants_bf16(config.precision, device)))
     pretrained = [_source_files(source.source) for source in (config.backbone, config.text_encoder)]
     digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), pretrained, *code)
     return f"{config.name}-{digest[:12]}"

@@ -90,3 +90,30 @@ def test_the_same_items_are_hidden_again_and_the_data_have_a_name_of_their_own(
     fingerprints = [json.loads((folder / "meta.json").read_text())["fingerprint"] for folder in (planted.data, hidden.data, tmp_path)]
     assert fingerprints[1] == fingerprints[2] != fingerprints[0]
     assert pq.read_table(tmp_path / "catalogue.parquet").num_rows == 36
+
+
+def test_data_that_another_process_put_there_meanwhile_are_left_alone(
+    planted: Planted, catalogue: Catalogue, hidden: Hidden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, write = tmp_path / "out", pq.write_table
+
+    def slowly(table: pa.Table, where: Path) -> None:
+        if not out.exists():
+            shutil.copytree(hidden.data, out)
+            (out / "read-by-another").touch()
+        write(table, where)
+
+    monkeypatch.setattr("karma.training.hidden.pq.write_table", slowly)
+    told = hide(planted.data, catalogue, out, repeats=False)
+    assert (told.data / "read-by-another").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_hidden_data_of_another_fingerprint_give_way(planted: Planted, catalogue: Catalogue, hidden: Hidden, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(planted.data, out)
+    (out / "of-other-data").touch()
+    told = hide(planted.data, catalogue, out, repeats=False)
+    assert json.loads((told.data / "meta.json").read_text()) == json.loads((hidden.data / "meta.json").read_text())
+    assert not (out / "of-other-data").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

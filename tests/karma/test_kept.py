@@ -70,6 +70,20 @@ def test_a_path_without_a_language_model_keeps_no_attention(planted: Planted, he
     assert "decoded" not in told
 
 
+def test_to_ask_a_finished_run_for_what_it_did_not_decode_is_answered_in_the_log(
+    planted: Planted, held_out: HeldOut, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = arm_config(planted.config, "action", "pool", 0, {"steps": 1, "validate_every": 1})
+    told = run_arm(config, planted.data, held_out, tmp_path)
+    caplog.set_level("INFO", "karma.arms")
+    assert run_arm(config, planted.data, held_out, tmp_path) == told
+    assert not [record for record in caplog.records if record.name == "karma.arms"]
+    assert run_arm(config, planted.data, held_out, tmp_path, decode=True) == told
+    (said,) = (record.message for record in caplog.records if record.name == "karma.arms")
+    assert "nothing is decoded" in said
+    assert f"{config.name}.json" in said
+
+
 def asked_of(titles: list[str | None], targets: list[int], histories: list[list[str]]) -> Asked:
     m, n = len(titles), len(targets)
     ids = [f"i{row}" for row in range(m)]

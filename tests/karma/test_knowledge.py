@@ -14,8 +14,10 @@ from karma.evaluation.knowledge import KINDS, Pairs, first_half, judge
 from karma.evaluation.title_decoys import title_found
 from karma.evaluation.title_labels import labels_of
 from karma.training.arms import arm_config
+from karma.training.data import read_meta
 from karma.training.hidden import hide
-from karma.training.study import run_hidden
+from karma.training.study import CURVE, run_hidden
+from karma.training.trainer import version_of
 from tests.karma.conftest import Planted
 
 
@@ -70,6 +72,17 @@ def test_a_curve_is_of_the_encoder_as_it_would_be_served(planted: Planted, tmp_p
         assert chosen[name] == pytest.approx(told[name], rel=1e-4)
 
 
+def test_a_run_that_was_stopped_within_a_row_of_its_curve_goes_on(planted: Planted, tmp_path: Path) -> None:
+    hidden = hide(planted.data, read_catalogue(planted.data), tmp_path / "hidden", repeats=True)
+    config = arm_config(planted.config, "action", "pool", 0, {"steps": 4, "validate_every": 2, "patience": 9})
+    work = tmp_path / f".{version_of(config, read_meta(hidden.data))}"
+    work.mkdir()
+    (work / CURVE).write_text('{"step": 0, "title_nats": 3.0}\n{"step": 2, "title_na')
+    told = run_hidden(config, hidden.data, hidden.pairs(mask_seen=False), tmp_path)
+    assert [row["step"] for row in told["curve"]] == [0, 2, 4]
+    assert all("warm_HR@10" in row for row in told["curve"]), "as this run measured it, not as it was left"
+
+
 def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "tiny.toml"
     config.write_text('name = "tiny"\nsteps = 4\nvalidate_every = 2\nwindows = 4\npositions = 2\n[softmax]\nrepeats = false\n'
@@ -81,6 +94,7 @@ def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: P
     told_figures = json.loads((tmp_path / "out" / "tiny-lm-text-0.json").read_text())
     assert [row["step"] for row in told_figures["curve"]] == [0, 2, 4]
     assert all(np.isfinite(row["title_nats"]) for row in told_figures["curve"])
+    assert (told_figures["shared_top"], told_figures["decoys"]) == (8, 20), "a fifth and a half of 40 items"
     table = capsys.readouterr().out
     assert "| text | 1 |" in table
     page = tmp_path / "out" / "index.html"

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.ablate import AblateArgs, configurations, main
-from jobs.ablation_set import TARGETS, config_of, data_of, leave_targets
+from jobs.ablation_set import ASKED, TARGETS, claim, config_of, data_of, leave_targets
 from jobs.errors import UsageError
 from jobs.held_out_figures import read_histories
 from karma.config import TrainingConfig
@@ -101,6 +101,20 @@ def test_without_images_no_arm_reads_them(root: Path, tmp_path: Path, caplog: py
     assert not (tmp_path / "out").exists()
 
 
+def test_the_log_says_which_arms_are_left_out_and_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    configurations(AblateArgs(out=tmp_path, seeds=(0,), paths=("blocks", "pool")), tiny_config(encoder={"dim": 16}), images=False)
+    told = {record.message.split(": ")[0]: record.message for record in caplog.records}
+    left_out = ["images_read", "images", "images_diffusion", "generation", "pair"]
+    assert list(told) == [f"arm {arm} is left out" for arm in left_out]
+    assert told["arm images is left out"].endswith("no item of the training data has an image")
+    assert "path pool: " in told["arm generation is left out"]
+    assert "use_lm is false" in told["arm generation is left out"]
+    caplog.clear()
+    configurations(AblateArgs(out=tmp_path, seeds=(0,), paths=("pool",), arms=("action",)), tiny_config(), images=False)
+    assert not caplog.records
+
+
 def test_an_arm_that_diverges_does_not_end_the_others(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,6 +140,40 @@ def test_a_folder_with_runs_on_other_targets_is_refused(root: Path, tmp_path: Pa
     assert "[OTHER_SET]" in caplog.text
     assert main([*told, "--hidden"]) == names.EXIT_USAGE
     assert sorted((tmp_path / "out").iterdir()) == left
+
+
+def test_a_folder_with_runs_of_another_configuration_is_refused_and_what_differs_is_named(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = ["--set", str(root), "--out", str(tmp_path / "out"), "--paths", "pool"]
+    assert main([*told, "--arms", "action", "--seeds", "0"]) == names.EXIT_DONE
+    left = sorted((tmp_path / "out").iterdir())
+    assert main([*told, "--arms", "items", "--seeds", "0", "--steps", "1"]) == names.EXIT_USAGE
+    assert "[OTHER_SET] the runs in this folder are of another configuration (" in caplog.text
+    assert "expected: {'configuration.steps': 1}; got: {'configuration.steps': 2}" in caplog.text
+    assert sorted((tmp_path / "out").iterdir()) == left
+    assert main([*told, "--arms", "items", "--seeds", "1", "--steps", "2"]) == names.EXIT_DONE, "the same configuration, said otherwise"
+    assert (tmp_path / "out" / "tiny-pool-items-1.json").is_file()
+
+
+def test_an_edited_configuration_and_another_way_of_judging_are_refused(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, config = data_of(root), tiny_config()
+    claim(tmp_path, config, data, None)
+    claim(tmp_path, config, data, None)
+    with pytest.raises(UsageError, match=r"another configuration .*'configuration.softmax.repeats': True"):
+        claim(tmp_path, config.model_copy(update={"softmax": config.softmax.model_copy(update={"repeats": True})}), data, None)
+    monkeypatch.setattr("jobs.ablation_set.JUDGE_VERSION", -1)
+    with pytest.raises(UsageError, match=r"are of another version of the code \("):
+        claim(tmp_path, config, data, None)
+
+
+def test_a_folder_that_was_claimed_by_a_name_alone_is_refused_in_few_words(root: Path, tmp_path: Path) -> None:
+    (tmp_path / ASKED).write_text(json.dumps({"configuration": "tiny", "data": "planted-0", "targets": "hidden items"}))
+    with pytest.raises(UsageError, match=r"another version of the code, another configuration; [0-9]+ more settings differ") as refused:
+        claim(tmp_path, tiny_config(), data_of(root), None)
+    assert len(str(refused.value)) < 1000
 
 
 def test_a_root_without_targets_or_an_encoder_is_refused_with_what_to_do(

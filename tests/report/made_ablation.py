@@ -36,7 +36,7 @@ def leave_hidden(folder: Path, path: str, arm: str, seed: int, own: Sequence[int
         "own_kind": ranks, "equal_share": ranks, "kind": kind, "user": np.arange(len(ranks)) // 3, "title_found": np.ones(len(ranks)),
         "cold": kind == 1, "new": kind == 2,
     }  # fmt: skip
-    told = {"n": len(ranks), "title_found": 1.0, "curve": rows, **rates, **figures}
+    told = {"n": len(ranks), "title_found": 1.0, "shared_top": 7, "decoys": 19, "curve": rows, **rates, **figures}
     _write(folder / f"made-{path}-{arm}-{seed}", told, arrays)
 
 

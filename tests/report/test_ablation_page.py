@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jobs.ablation_paths import path_pairs
 from jobs.ablation_runs import finished_runs
 from jobs.ablation_table import markdown, tables_of
 from jobs.report.write_ablation import write_ablation_page
@@ -15,13 +16,14 @@ from tests.report.made_facts import HOSTILE
 from tests.report.test_page import figures_in, section
 
 PLOTS = {
-    "bars-pool", "bars-pool+lm", "curves-pool", "curves-pool+lm", "spectra-pool", "spectra-pool+lm", "attention-pool+lm", "added",
+    "bars-pool", "bars-pool+lm", "curves-pool", "curves-pool+lm", "spectra-pool", "spectra-pool+lm", "attention-pool+lm",
+    "added-pool+lm",
 }  # fmt: skip
 
 
-def page_of(folder: Path) -> str:
+def page_of(folder: Path, against: str | None = None) -> str:
     runs = finished_runs(folder)
-    return write_ablation_page(folder, runs, tables_of(runs)).read_text(encoding="utf-8")
+    return write_ablation_page(folder, runs, tables_of(runs), path_pairs(runs, against)).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +51,22 @@ def test_the_page_shows_the_cells_of_the_markdown_table(tmp_path: Path) -> None:
 def test_the_page_shows_the_arms_beside_the_baselines(tmp_path: Path) -> None:
     runs = finished_runs(whole(tmp_path))
     tables = tables_of(runs, {"co": np.full(40, 11)})
-    shown = Elements(write_ablation_page(tmp_path, runs, tables).read_text(encoding="utf-8")).rows
+    shown = Elements(write_ablation_page(tmp_path, runs, tables, ()).read_text(encoding="utf-8")).rows
     assert shown["beside-pool"][0][1:] == ["seeds", "HR@10", "HR@50", "HR@200"]
     assert shown["beside-pool"][1] == ["co", "", "0.000", "1.000", "1.000"]
     for table in tables:
         lines = [line.strip("| ").split(" | ") for line in markdown([table]).splitlines() if line.startswith("|")]
         assert shown[f"beside-{table.path}"][2:] == lines[-len(table.rows) :]
+
+
+def test_only_what_enough_seeds_and_users_say_is_coloured(tmp_path: Path) -> None:
+    for seed in range(3):
+        leave(tmp_path, "pool", "action", seed, [300] * 200)
+        leave(tmp_path, "pool", "text", seed, [1] * 200)
+    assert "at least 3 common seeds and 200 users" in section(page_of(tmp_path), "tables")
+    assert {"above"} == {"above", "below"} & Elements(page_of(tmp_path)).classes["table-pool"]
+    (tmp_path / "made-pool-action-0.json").unlink()
+    assert not {"above", "below"} & Elements(page_of(tmp_path)).classes["table-pool"]
 
 
 def test_whiskers_reach_as_far_as_the_interval(page: str) -> None:
@@ -69,33 +81,46 @@ def test_whiskers_reach_as_far_as_the_interval(page: str) -> None:
 
 def test_what_the_language_model_adds_is_paired_by_slice_over_the_common_seeds(page: str) -> None:
     """Seed 0 of action finds the cold targets, every fourth one, with the language model alone; text loses every second hit."""
-    rows = {(row[0], row[1], row[3]): row for row in Elements(page).rows["added"][1:]}
-    assert rows["action", "all targets", "HR@50"][2:6] == ["40", "HR@50", "0.125", "0.000"]
+    rows = {(row[0], row[1], row[3]): row for row in Elements(page).rows["added-pool+lm"][1:]}
+    assert rows["action", "all targets", "HR@50"][2:6] == ["40", "HR@50", "0.250", "0.000"]
     assert rows["action", "all targets", "HR@10"][6].startswith("+0.250 [")
-    assert rows["action", "cold items", "HR@50"] == ["action", "cold items", "10", "HR@50", "0.500", "0.000", "+1.000 [+1.000, +1.000]"]
+    fewer = "+1.000 [+1.000, +1.000], 1 of 2 seeds"
+    assert rows["action", "cold items", "HR@50"] == ["action", "cold items", "10", "HR@50", "1.000", "0.000", fewer]
     assert rows["action", "histories of 1 to 9 events", "HR@50"][2] == "9"
     assert rows["action", "histories of 1 to 9 events", "HR@50"][6].startswith("+0.333 ["), "users 0, 4 and 8 of nine"
     assert rows["text", "all targets", "HR@50"][6].startswith("-0.500 [")
-    assert {row[1] for row in Elements(page).rows["added"][1:]}.isdisjoint({"new items", "histories with a query"})
-    dots = {trace["name"]: trace for trace in figures_in(page)["added"]["data"]}
+    assert {row[1] for row in Elements(page).rows["added-pool+lm"][1:]}.isdisjoint({"new items", "histories with a query"})
+    dots = {trace["name"]: trace for trace in figures_in(page)["added-pool+lm"]["data"]}
     assert dots["text"]["x"][:3] == [-0.5, -0.5, -0.5]  # type: ignore[index]
 
 
-def test_blocks_are_compared_with_the_pool_before_the_sum(tmp_path: Path) -> None:
-    for path, ranks in {"pool": [300] * 4, "pool+lm": [1, 300, 300, 300], "blocks": [1, 1, 300, 300]}.items():
-        leave(tmp_path, path, "action", 0, ranks)
-    head, row = Elements(page_of(tmp_path)).rows["added"][:2]
-    assert head[-1] == "blocks minus pool"
-    assert row[-1].startswith("+0.500 [")
+def test_every_path_is_held_against_the_pool_or_the_one_that_is_named(tmp_path: Path) -> None:
+    for path, ranks in {"pool": [300] * 4, "pool+lm": [1, 300, 300, 300], "lm": [1, 1, 300, 300]}.items():
+        leave(tmp_path, path, "text", 0, ranks)
+    shown = Elements(page_of(tmp_path)).rows
+    assert [name for name in shown if name.startswith("added")] == ["added-pool+lm", "added-lm"]
+    assert shown["added-lm"][0][-1] == "lm minus pool"
+    assert shown["added-lm"][1][-1].startswith("+0.500 [")
+    assert "without generation on pool: text" in section(page_of(tmp_path), "pairs")
+    page = page_of(tmp_path, "pool+lm")
+    shown = Elements(page).rows
+    assert [name for name in shown if name.startswith("added")] == ["added-pool", "added-lm"]
+    assert shown["added-lm"][1][-1].startswith("+0.250 [")
 
 
-def test_a_path_without_a_common_seed_gives_way_to_one_that_has_it(tmp_path: Path) -> None:
+def test_without_a_pool_the_first_path_is_the_one_that_the_others_are_held_against(tmp_path: Path) -> None:
+    leave(tmp_path, "lm", "action", 0, [300] * 4)
+    leave(tmp_path, "lm+id", "action", 0, [1, 300, 300, 300])
+    page = page_of(tmp_path)
+    assert Elements(page).rows["added-lm+id"][0][-1] == "lm+id minus lm"
+    assert "without generation" not in section(page, "pairs")
+
+
+def test_a_path_without_a_common_seed_is_left_out(tmp_path: Path) -> None:
     leave(tmp_path, "pool", "action", 0, [300] * 4)
     leave(tmp_path, "pool+lm", "action", 0, [1, 300, 300, 300])
     leave(tmp_path, "blocks", "action", 1, [1, 1, 300, 300])
-    head, row = Elements(page_of(tmp_path)).rows["added"][:2]
-    assert head[-1] == "pool+lm minus pool"
-    assert row[-1].startswith("+0.250 [")
+    assert [name for name in Elements(page_of(tmp_path)).rows if name.startswith("added")] == ["added-pool+lm"]
 
 
 def test_curves_are_means_over_seeds_within_their_range(page: str) -> None:
@@ -143,14 +168,14 @@ def test_runs_of_an_earlier_version_give_a_page_that_says_what_is_missing(tmp_pa
         leave(tmp_path, path, "action", 0, [1, 2, 300, 400], kept=False)
     (tmp_path / "made-pool-items-0.json").write_text(json.dumps({"n": 4}))  # its npz is being replaced
     page = page_of(tmp_path)
-    assert figures_in(page).keys() == {"bars-pool", "bars-pool+lm", "curves-pool", "curves-pool+lm", "added"}
+    assert figures_in(page).keys() == {"bars-pool", "bars-pool+lm", "curves-pool", "curves-pool+lm", "added-pool+lm"}
     said = {
-        "language-model": "No slices", "spectra": "No run kept its singular values", "attention": "No attention was kept",
+        "pairs": "No slices", "spectra": "No run kept its singular values", "attention": "No attention was kept",
         "words": "--decode",
     }  # fmt: skip
     for name, words in said.items():
         assert words in section(page, name)
-    assert Elements(page).rows["added"][1][6] == "+0.000 [+0.000, +0.000]"
+    assert Elements(page).rows["added-pool+lm"][1][6] == "+0.000 [+0.000, +0.000]"
     assert "items" not in [row[0] for row in Elements(page).rows["table-pool"]]
 
 
@@ -159,7 +184,7 @@ def test_runs_that_were_not_asked_the_same_are_not_compared(tmp_path: Path) -> N
     leave(tmp_path, "pool+lm", "action", 0, [1] * 5, kept=False)
     leave(tmp_path, "pool+lm", "text", 1, [1] * 5, kept=False)
     page = page_of(tmp_path)
-    assert "No arm was run on path pool and on one with pool and language model" in section(page, "language-model")
+    assert "No arm was run on two paths with a common seed" in section(page, "pairs")
     assert Elements(page).rows["table-pool+lm"][2] == ["text", "1", "1.000", "1.000", "1.000"]
 
 
@@ -176,10 +201,12 @@ def test_hidden_runs_show_each_kind_and_what_is_known(tmp_path: Path) -> None:
     leave_hidden(tmp_path, "pool+lm", "action", 0, cold, **decoded("x"))
     leave_hidden(tmp_path, "pool+lm", "action", 1, cold)
     page = page_of(tmp_path)
-    rows = {(row[1], row[3]): row for row in Elements(page).rows["added"][1:]}
-    assert rows["cold items", "HR@50"][6] == "+1.000 [+1.000, +1.000]"
-    assert rows["new items", "HR@50"][6] == "+0.000 [+0.000, +0.000]"
-    assert rows["all targets", "HR@50"][6] == "+0.333 [+0.333, +0.333]", "one of three pairs of every user"
+    rows = {(row[1], row[3]): row for row in Elements(page).rows["added-pool+lm"][1:]}
+    assert rows["cold items", "HR@50"][6] == "+1.000 [+1.000, +1.000], 1 of 2 seeds"
+    assert rows["new items", "HR@50"][6] == "+0.000 [+0.000, +0.000], 1 of 2 seeds"
+    assert rows["all targets", "HR@50"][6] == "+0.333 [+0.333, +0.333], 1 of 2 seeds", "one of three pairs of every user"
+    for told in ("their share of the first 7;", "title first among 20,"):
+        assert told in section(page, "tables")
     assert "hidden items" in section(page, "curves")
     titles = [note["text"] for note in _layout(page)["curves-pool+lm"]["annotations"]]
     assert titles == ["HR@50, cold items", "nats a token of new titles"], "no curve of a K that reaches all cold items"
