@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def held_out_figures(
     data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool, queries: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """HR@K of the encoder and the baselines on exactly these targets: ``figures_of`` what ``judge`` found."""
-    return figures_of(judge(data, artefact, digest, targets, mask_seen=mask_seen), queries or {})
+    return figures_of(judge(data, artefact, digest, targets, mask_seen=mask_seen, queries=queries))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,9 @@ class Judgement:
         return len(self.held_out.place)
 
 
-def judge(data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool) -> Judgement:
+def judge(
+    data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool, queries: Mapping[str, str] | None = None
+) -> Judgement:
     """Encode, and rank every target that can be ranked under every method.
 
     Args:
@@ -66,25 +68,24 @@ def judge(data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *
         artefact, digest: the encoder.
         targets: item by user.
         mask_seen: items of the history are no candidates.
+        queries: by user the query that was typed for the target, where one was.
     """
-    held_out = rankable_targets(data, targets)
+    held_out = rankable_targets(data, targets, queries)
     encoder = load_encoder(artefact, digest)
     found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.items, mask_seen)
     ranks = {ENCODER: found.ranks, **baseline_ranks(held_out.for_baselines(mask_seen))}
     return Judgement(held_out=held_out, encoder=encoder, found=found, ranks=ranks, dropped=len(targets) - len(held_out.users))
 
 
-def figures_of(judged: Judgement, queries: Mapping[str, str]) -> dict[str, Any]:
+def figures_of(judged: Judgement) -> dict[str, Any]:
     """HR@K by method, and what stands beside it.
-
-    Args:
-        queries: by user the query that was typed for the target, where one was.
 
     Returns: by method ``HR@K`` (null where K reaches the corpus); ``n``, ``dropped``, ``seen_items``, ``corpus``;
         ``differences``: by baseline the paired difference at HR@50 with its 95 % interval; empty where the corpus is too small for it;
         ``other_policy``: as above by method, where items of the history are candidates if they were not above, and the other way round;
         ``slices``: by slice (``karma.evaluation.slices``) its ``n`` and by method HR@K;
-        ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last.
+        ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last,
+        and ``difference``: by HR@K what the query adds, ``ENCODER_AND_QUERY`` minus ``ENCODER``, paired; none for a single target.
     """
     held_out, found, ranks, corpus = judged.held_out, judged.found, judged.ranks, judged.corpus
     comparable = len(held_out.users) > 1 and corpus > JUDGED_AT
@@ -95,7 +96,7 @@ def figures_of(judged: Judgement, queries: Mapping[str, str]) -> dict[str, Any]:
         "differences": _differences(ranks) if comparable else {},
         "other_policy": other,
         "slices": _by_slice(held_out, ranks, found.mask_seen),
-        "query": _query_figures(held_out, judged.encoder, found, ranks, queries),
+        "query": _query_figures(held_out, judged.encoder, found, ranks),
     }  # fmt: skip
 
 
@@ -116,6 +117,7 @@ class HeldOutTargets:
         place: row of an item in the catalogue.
         of_all: the histories of all users;  histories: those of ``users``.
         items: the target of each of ``users``.
+        queries: by user the query that was typed for the target, in the target's own event; a user without one is not in it.
     """
 
     catalogue: Catalogue
@@ -123,6 +125,12 @@ class HeldOutTargets:
     of_all: Mapping[str, History]
     users: Sequence[str]
     items: Sequence[str]
+    queries: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def with_query(self) -> npt.NDArray[np.bool_]:
+        """bool [n], whether a query was typed for the target."""
+        return np.array([user in self.queries for user in self.users], bool)
 
     @property
     def histories(self) -> list[History]:
@@ -132,13 +140,14 @@ class HeldOutTargets:
         return _held_out(self.catalogue, self.place, self.of_all, dict(zip(self.users, self.items, strict=True)), mask_seen=mask_seen)
 
 
-def rankable_targets(data: Path, targets: Mapping[str, str]) -> HeldOutTargets:
+def rankable_targets(data: Path, targets: Mapping[str, str], queries: Mapping[str, str] | None = None) -> HeldOutTargets:
     """Of ``targets`` (item by user) those whose item the catalogue of ``data`` holds, and whose user has an event there."""
     catalogue, histories = read_catalogue(data), read_histories(data)
     place = {item: row for row, item in enumerate(catalogue.item_ids)}
     users = [user for user, item in sorted(targets.items()) if item in place and user in histories]
     log.info("%d of %d targets are ranked among %d items", len(users), len(targets), len(place))
-    return HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=[targets[user] for user in users])
+    items = [targets[user] for user in users]
+    return HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=items, queries=queries or {})
 
 
 def _other_ranks(held_out: HeldOutTargets, found: Evaluation) -> dict[str, Ranks]:
@@ -157,19 +166,22 @@ def _by_slice(held_out: HeldOutTargets, ranks: Mapping[str, Ranks], mask_seen: b
     }
 
 
-def _query_figures(
-    held_out: HeldOutTargets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks], queries: Mapping[str, str]
-) -> dict[str, Any]:
+def _query_figures(held_out: HeldOutTargets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks]) -> dict[str, Any]:
     """Of the targets that a query was typed for: all methods without it, and the encoder that reads it last."""
-    rows = [row for row, user in enumerate(held_out.users) if user in queries]
+    rows = np.flatnonzero(held_out.with_query).tolist()
     if not rows:
         return {"n": 0}
-    histories = [held_out.histories[row].asking(queries[held_out.users[row]]) for row in rows]
+    whole = held_out.histories
+    histories = [whole[row].asking(held_out.queries[held_out.users[row]]) for row in rows]
     vectors = encode_users(encoder, found.item_vectors, held_out.place, histories)
     targets = [held_out.items[row] for row in rows]
     asked = target_ranks(vectors, found.item_vectors, held_out.place, histories, targets, found.mask_seen)
     without = {method: of[rows] for method, of in ranks.items()}
-    return {"n": len(rows), **rates({**without, ENCODER_AND_QUERY: asked}, len(held_out.place))}
+    corpus = len(held_out.place)
+    return {
+        "n": len(rows), **rates({**without, ENCODER_AND_QUERY: asked}, corpus),
+        "difference": differences_of_rates(asked, without[ENCODER], corpus),
+    }  # fmt: skip
 
 
 def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:
@@ -179,6 +191,12 @@ def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:
         return _as_figures(difference_of_hits(ranks[ENCODER], ranks[name], JUDGED_AT))
 
     return {name: against(name) for name in JUDGED_AGAINST}
+
+
+def differences_of_rates(ranks: Ranks, others: Ranks, corpus: int) -> dict[str, dict[str, float]]:
+    """By HR@K that of ``ranks`` minus that of ``others``, int64 [n] each, of the same users; none for fewer than two, or K >= corpus."""
+    judged = [k for k in CUTOFFS if k < corpus and len(ranks) > 1]
+    return {f"HR@{k}": _as_figures(difference_of_hits(ranks, others, k)) for k in judged}
 
 
 def difference_of_hits(ranks: Ranks, others: Ranks, k: int) -> PairedDifference:

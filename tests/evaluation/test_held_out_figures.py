@@ -96,6 +96,18 @@ def test_a_query_that_was_typed_for_a_target_is_read_last(data: Path) -> None:
     assert _figures(data, mask_seen=True)["query"] == {"n": 0}
 
 
+def test_what_a_query_adds_is_paired_over_the_targets_that_have_one(data: Path) -> None:
+    encoder = tiny_encoder(data.parent / "encoders", "tiny")
+    queries = {"a": "film i02", "b": "film i01", "c": "film i13"}
+    query = held_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=True, queries=queries)["query"]
+    assert query["difference"].keys() == {"HR@10"}, "50 is more than the corpus"
+    told = query["difference"]["HR@10"]
+    assert told["mean"] == pytest.approx(query["encoder, query appended"]["HR@10"] - query["encoder"]["HR@10"])
+    assert told["low"] <= told["mean"] <= told["high"]
+    alone = held_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=True, queries={"a": "film i02"})["query"]
+    assert alone["difference"] == {}, "one user has no interval"
+
+
 def test_a_query_is_appended_as_an_event_without_an_item() -> None:
     history = History(item_ids=["i00"], event_types=["click"], queries=[None]).asking("lamp")
     assert (history.item_ids, history.event_types, history.queries) == (["i00", None], ["click", "query"], [None, "lamp"])

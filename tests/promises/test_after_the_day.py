@@ -114,6 +114,9 @@ def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsy
 
 def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--root", str(world.root)]
+    asking, *others = base_events(1)
+    world.land(names.EVENTS, 1, [{**asking, "query": "a lamp"}, *others])
+    assert run(names.INGEST_EVENTS_JOB, *where, "--ds", day(1).isoformat()) == names.EXIT_DONE
     later = world.add_encoder(tiny_encoder(world.root / "encoders", "later", seed=4, trained_until=f"{day(1)}T00:00:00+00:00"))
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2", "--probe-steps", "2") == names.EXIT_DONE
     row = world.context().ledger.state(names.EVALUATE_JOB, day(2), later.space_id)
@@ -121,6 +124,8 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     figures = json.loads(row.details["figures"])
     assert (figures["n"], figures["corpus"]) == (len(takers), len(ITEMS))
     assert 0 <= figures["encoder"]["HR@10"] <= 1
+    assert figures["query"]["n"] == 1
+    assert {"encoder", "encoder, query appended"} <= figures["query"].keys()
     assert figures["days_not_ingested"] == []
     told, page = capsys.readouterr().out, world.root / "report" / "encoder-later" / "index.html"
     assert "popularity" in told
@@ -143,7 +148,7 @@ def test_the_first_item_after_training_is_the_target(world: World) -> None:
     rows = [
         click("before", "u1", "i00", moment(5) - instant),
         click("b", "u1", "i02", moment(5)),
-        click("a", "u1", "i01", moment(5)),
+        {**click("a", "u1", "i01", moment(5)), "query": "a lamp"},
         click("c", "u2", "i03", moment(6) - instant),
         click("d", "u3", "i03", moment(6)),
         {**click("q", "u4", "i00", moment(5)), "item_id": None, "query": "lamp"},
@@ -152,9 +157,9 @@ def test_the_first_item_after_training_is_the_target(world: World) -> None:
     events = world.spark.createDataFrame([{"ds": day(5), **row} for row in rows], CONTRACTS[names.EVENTS].ddl)
     taken = first_taken(events, LabelWindow(since=moment(5), days=1))
     at = round(moment(5).timestamp() * 1_000_000)
-    assert {row["user_id"]: (row["item_id"], row["taken_at"]) for row in taken.collect()} == {
-        "u1": ("i01", at),
-        "u2": ("i03", at + 86_400_000_000 - 1),
+    assert {row["user_id"]: (row["item_id"], row["taken_at"], row["query"]) for row in taken.collect()} == {
+        "u1": ("i01", at, "a lamp"),
+        "u2": ("i03", at + 86_400_000_000 - 1, None),
     }
 
 
