@@ -69,7 +69,7 @@ def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: i
     data = known_before(context, window, vision_of(encoder))
     targets = {user: row["item_id"] for user, row in rows.items()}
     queries = {user: row["query"] for user, row in rows.items() if row["query"] is not None}
-    leave_targets(data, targets)
+    leave_targets(data, targets, queries)
     shown = shown_to(taken, context.tables.read(names.IMPRESSIONS), window).toPandas()
     taken.unpersist()
     judged = judge(data, encoder.folder, encoder.digest, targets, mask_seen=False, queries=queries)

@@ -159,7 +159,9 @@ def _other_ranks(held_out: HeldOutTargets, found: Evaluation) -> dict[str, Ranks
 
 
 def _by_slice(held_out: HeldOutTargets, ranks: Mapping[str, Ranks], mask_seen: bool) -> dict[str, dict[str, Any]]:
-    slices = slices_of(held_out.for_baselines(mask_seen), held_out.catalogue.has_visual)
+    slices = slices_of(
+        held_out.for_baselines(mask_seen), held_out.histories, has_visual=held_out.catalogue.has_visual, with_query=held_out.with_query
+    )
     corpus = len(held_out.place)
     return {
         name: {"n": int(mask.sum()), **rates({method: of[mask] for method, of in ranks.items()}, corpus)} for name, mask in slices.items()

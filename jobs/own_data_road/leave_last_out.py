@@ -25,7 +25,7 @@ from schemas import names
 
 log = logging.getLogger("karma.own_data")
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 PROTOCOL = "leave_last_out"
 
 
@@ -84,8 +84,8 @@ def _run(context: Context, ds: date, plan: LeaveLastOut) -> Outcome:
     folder = train_encoder_of(context, held_out_config(plan.config), data)
     encoder = open_encoder(folder)
     targets = {row["user_id"]: row["item_id"] for row in plan.targets.select("user_id", "item_id").toLocalIterator()}
-    leave_targets(data, targets)
     queries = queries_of(context.tables.read(names.EVENTS), plan.targets)
+    leave_targets(data, targets, queries)
     figures = held_out_figures(data, folder, encoder.digest, targets, mask_seen=not plan.baskets, queries=queries)
     details = {"version": encoder.version, "space_id": encoder.space_id, "figures": json.dumps(figures)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": len(targets)}, details=details)

@@ -91,7 +91,8 @@ def test_a_query_that_was_typed_for_a_target_is_read_last(data: Path) -> None:
     encoder = tiny_encoder(data.parent / "encoders", "tiny")
     queries = {"a": "film i02", "nobody": "lamp"}
     figures = held_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=True, queries=queries)
-    assert figures["query"]["n"] == 1
+    assert figures["query"]["n"] == figures["slices"]["targets with a typed query"]["n"] == 1
+    assert figures["slices"]["targets without a query"]["n"] == 2, "c typed one earlier, for another item"
     assert {"encoder", "encoder, query appended", "popularity"} <= figures["query"].keys()
     assert _figures(data, mask_seen=True)["query"] == {"n": 0}
 
