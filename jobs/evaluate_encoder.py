@@ -48,7 +48,8 @@ def evaluate_stage(encoder: Encoder, window: LabelWindow, probe_steps: int = STE
     """The stage; its day is the last one of the window."""
 
     def input_digest(context: Context, ds: date) -> str:
-        read = [sorted(upstream.outputs_until(context, job, ds).items()) for job in (names.INGEST_EVENTS_JOB, names.INGEST_IMPRESSIONS_JOB)]
+        shown = sorted(upstream.outputs_until(context, names.INGEST_IMPRESSIONS_JOB, ds).items())
+        read = [*upstream.judged_on(context, window), shown]
         return digest_of(names.EVALUATE_JOB, CODE_VERSION, encoder.digest, window.days, probe_steps, read)
 
     return Stage(

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.ablation_set import leave_targets
 from jobs.digests import digest_of, frame_digest
+from jobs.encoder_configuration import configuration_digest
 from jobs.encoders import open_encoder
 from jobs.errors import JobError
 from jobs.held_out_figures import held_out_figures
@@ -70,7 +71,7 @@ def leave_last_out_stage(plan: LeaveLastOut) -> Stage:
 
 def _input_digest(context: Context, ds: date, plan: LeaveLastOut) -> str:
     return digest_of(
-        names.LEAVE_LAST_OUT_JOB, CODE_VERSION, plan.config.read_text(), plan.vision, plan.baskets,
+        names.LEAVE_LAST_OUT_JOB, CODE_VERSION, configuration_digest(plan.config), plan.vision, plan.baskets,
         frame_digest(plan.targets, ["user_id", "item_id", "cut_time"]),
         upstream.events_digest(context, ds), upstream.items_digest(context, plan.items_day),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from jobs.transforms.label_window import LabelWindow, first_taken
 from schemas import names
 from schemas.contracts import CONTRACTS
 from schemas.upkeep import KEPT_DAYS
-from tests.promises.world import ITEMS, PUBLISHING, RUN_AT, World, base_events, click, day, moment, rows_of
+from tests.promises.world import ITEMS, PUBLISHING, RUN_AT, World, base_events, click, day, moment, rows_of, titled
 from tests.report.browser import Elements
 from tests.tiny import tiny_encoder
 
@@ -131,6 +131,12 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     assert "popularity" in told
     assert str(page) in told
     assert Elements(page.read_text(encoding="utf-8")).texts["fact-targets"] == str(len(takers))
+    renamed = [titled(item, f"another {title}", moment(-30)) for item, title in ITEMS.items()]
+    world.land(names.ITEMS, 0, renamed)  # known before the window: what is read is another text
+    assert run(names.INGEST_ITEMS_JOB, *where, "--ds", day(0).isoformat()) == names.EXIT_DONE
+    for status in (names.DONE, names.UNCHANGED):
+        assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2", "--probe-steps", "2") == names.EXIT_DONE
+        assert world.context().ledger.state(names.EVALUATE_JOB, day(2), later.space_id).status == status
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "6", "--probe-steps", "0") == names.EXIT_DONE
     wider = json.loads(world.context().ledger.state(names.EVALUATE_JOB, day(6), later.space_id).details["figures"])
     assert wider["days_not_ingested"][-1] == day(6).isoformat()
