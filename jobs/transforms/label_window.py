@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.errors import UsageError
 from jobs.transforms.histories import distinct_events
+from jobs.transforms.ranking import distinct_impressions
 from jobs.transforms.training import last_day_before
 
 
@@ -46,8 +47,9 @@ def first_taken(events: DataFrame, window: LabelWindow) -> DataFrame:
 
 
 def shown_to(users: DataFrame, impressions: DataFrame, window: LabelWindow) -> DataFrame:
-    """user_id, item_id, clicked: the impressions of ``users`` in the window."""
-    of_window = impressions.where(_inside("impression_time", window))
+    """user_id, item_id, clicked: the impressions of ``users`` in the window that had arrived by its last day, once each."""
+    arrived = impressions.where(F.col("ds") <= F.lit(window.last_day))
+    of_window = distinct_impressions(arrived).where(_inside("impression_time", window))
     return of_window.join(users.select("user_id"), "user_id", "left_semi").select("user_id", "item_id", "clicked")
 
 
