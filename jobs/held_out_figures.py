@@ -15,7 +15,7 @@ from karma.artefact import load_encoder
 from karma.evaluation.baselines import HeldOut, baseline_ranks
 from karma.evaluation.bootstrap import PairedDifference, paired_difference
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, encode_users, evaluate_targets, target_ranks
-from karma.evaluation.ranks import CUTOFFS, hit_rate
+from karma.evaluation.ranks import CUTOFFS, FEWEST_JUDGED, hit_rate
 from karma.evaluation.slices import slices_of
 from karma.serving import ServingEncoder
 from karma.text import render_item
@@ -26,7 +26,6 @@ Ranks = npt.NDArray[np.int64]
 
 ENCODER = "encoder"
 ENCODER_AND_QUERY = "encoder, query appended"
-JUDGED_AGAINST = ("popularity", "co+text")
 JUDGED_AT = 50
 BOOTSTRAP_SEED = 0
 
@@ -81,19 +80,20 @@ def figures_of(judged: Judgement) -> dict[str, Any]:
     """HR@K by method, and what stands beside it.
 
     Returns: by method ``HR@K`` (null where K reaches the corpus); ``n``, ``dropped``, ``seen_items``, ``corpus``;
-        ``differences``: by baseline the paired difference at HR@50 with its 95 % interval; empty where the corpus is too small for it;
+        ``differences``: by baseline and HR@K the encoder minus it, paired, with its 95 % interval; empty for a single target, or a
+        corpus too small for any K;
         ``other_policy``: as above by method, where items of the history are candidates if they were not above, and the other way round;
-        ``slices``: by slice (``karma.evaluation.slices``) its ``n`` and by method HR@K;
+        ``slices``: by slice (``karma.evaluation.slices``) its ``n``, by method HR@K, and of FEWEST_JUDGED targets and more ``interval``,
+        the 95 % interval of the encoder's HR@50;
         ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last,
-        and ``difference``: by HR@K what the query adds, ``ENCODER_AND_QUERY`` minus ``ENCODER``, paired; none for a single target.
+        and ``differences``: as above, ``ENCODER_AND_QUERY`` minus ``ENCODER``, which is what the query adds.
     """
     held_out, found, ranks, corpus = judged.held_out, judged.found, judged.ranks, judged.corpus
-    comparable = len(held_out.users) > 1 and corpus > JUDGED_AT
     other = {"n": len(held_out.users), "seen_items": _policy(not found.mask_seen), **rates(_other_ranks(held_out, found), corpus)}
     return {
         **rates(ranks, corpus),
         "n": len(held_out.users), "dropped": judged.dropped, "corpus": corpus, "seen_items": _policy(found.mask_seen),
-        "differences": _differences(ranks) if comparable else {},
+        "differences": _differences(ranks, corpus),
         "other_policy": other,
         "slices": _by_slice(held_out, ranks, found.mask_seen),
         "query": _query_figures(held_out, judged.encoder, found, ranks),
@@ -162,10 +162,13 @@ def _by_slice(held_out: HeldOutTargets, ranks: Mapping[str, Ranks], mask_seen: b
     slices = slices_of(
         held_out.for_baselines(mask_seen), held_out.histories, has_visual=held_out.catalogue.has_visual, with_query=held_out.with_query
     )
-    corpus = len(held_out.place)
-    return {
-        name: {"n": int(mask.sum()), **rates({method: of[mask] for method, of in ranks.items()}, corpus)} for name, mask in slices.items()
-    }
+
+    def figures(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        of_slice, n, corpus = {method: of[mask] for method, of in ranks.items()}, int(mask.sum()), len(held_out.place)
+        judged = {"interval": rate_interval(of_slice[ENCODER], JUDGED_AT)} if n >= FEWEST_JUDGED and corpus > JUDGED_AT else {}
+        return {"n": n, **rates(of_slice, corpus), **judged}
+
+    return {name: figures(mask) for name, mask in slices.items()}
 
 
 def _query_figures(held_out: HeldOutTargets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks]) -> dict[str, Any]:
@@ -182,17 +185,19 @@ def _query_figures(held_out: HeldOutTargets, encoder: ServingEncoder, found: Eva
     corpus = len(held_out.place)
     return {
         "n": len(rows), **rates({**without, ENCODER_AND_QUERY: asked}, corpus),
-        "difference": differences_of_rates(asked, without[ENCODER], corpus),
+        "differences": {ENCODER: differences_of_rates(asked, without[ENCODER], corpus)},
     }  # fmt: skip
 
 
-def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:
-    """By baseline: encoder minus baseline at HR@50 over the same users."""
+def _differences(ranks: Mapping[str, Ranks], corpus: int) -> dict[str, dict[str, dict[str, float]]]:
+    """By baseline and HR@K: encoder minus baseline over the same users; baselines without a K are left out."""
+    found = {name: differences_of_rates(ranks[ENCODER], of, corpus) for name, of in ranks.items() if name != ENCODER}
+    return {name: by_cut for name, by_cut in found.items() if by_cut}
 
-    def against(name: str) -> dict[str, float]:
-        return _as_figures(difference_of_hits(ranks[ENCODER], ranks[name], JUDGED_AT))
 
-    return {name: against(name) for name in JUDGED_AGAINST}
+def rate_interval(ranks: Ranks, k: int) -> dict[str, float]:
+    """HR@k of int64 [n] ranks, two or more, with its 95 % interval from resampled users, as figures."""
+    return interval((ranks <= k).astype(float), np.zeros(len(ranks)))
 
 
 def differences_of_rates(ranks: Ranks, others: Ranks, corpus: int) -> dict[str, dict[str, float]]:

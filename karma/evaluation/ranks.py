@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 CUTOFFS = (10, 50, 200)
+FEWEST_JUDGED = 200
+"""Targets below which a slice is shown, not judged."""
 
 Scores = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
