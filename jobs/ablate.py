@@ -52,7 +52,7 @@ class AblateArgs:
     data: Path | None = None
     """Training data folder; default: that of --set."""
     targets: Path | None = None
-    """Parquet: user_id, item_id; default: targets.parquet in the data folder."""
+    """Parquet: user_id, item_id, and where it is known the query typed for it; default: targets.parquet in the data folder."""
     hidden: bool = False
     """Hide items and the ends of the histories, and judge on warm, cold and new items instead of on the targets."""
     decode: bool = False
@@ -170,15 +170,18 @@ def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
 
 def held_out(data: Path, targets: Path) -> HeldOutTargets:
     """What is ranked: users with a history whose target the catalogue holds."""
-    rows = pq.read_table(targets, columns=["user_id", "item_id"]).to_pylist()
-    return rankable_targets(data, {row["user_id"]: row["item_id"] for row in rows})
+    rows = pq.read_table(targets).to_pylist()
+    queries = {row["user_id"]: row["query"] for row in rows if row.get("query") is not None}
+    return rankable_targets(data, {row["user_id"]: row["item_id"] for row in rows}, queries)
 
 
 def arms_judged_on(held_out: HeldOutTargets) -> HeldOut:
     """``held_out`` as every arm is judged on it."""
     taken = {item for history in held_out.of_all.values() for item in history.item_ids}
     cold = np.array([item not in taken for item in held_out.items], bool)
-    return HeldOut(catalogue=held_out.catalogue, histories=held_out.histories, targets=held_out.items, cold=cold)
+    return HeldOut(
+        catalogue=held_out.catalogue, histories=held_out.histories, targets=held_out.items, cold=cold, with_query=held_out.with_query
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

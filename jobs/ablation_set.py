@@ -24,11 +24,16 @@ _OTHER = {
 }  # fmt: skip
 
 
-def leave_targets(data: Path, targets: Mapping[str, str]) -> None:
-    """Write the targets (item by user) that are held out of a training data folder beside it, whole or not at all."""
+def leave_targets(data: Path, targets: Mapping[str, str], queries: Mapping[str, str]) -> None:
+    """Write the targets (item by user) that are held out of a training data folder beside it, whole or not at all.
+
+    ``queries``: by user the query that was typed for the target, where one was.
+    """
     users = sorted(targets)
+    typed = pa.array([queries.get(user) for user in users], pa.string())
+    table = pa.table({"user_id": users, "item_id": [targets[user] for user in users], "query": typed})
     draft = data / f".{TARGETS}.draft"
-    pq.write_table(pa.table({"user_id": users, "item_id": [targets[user] for user in users]}), draft)
+    pq.write_table(table, draft)
     os.replace(draft, data / TARGETS)
 
 

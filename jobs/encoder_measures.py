@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from jobs.held_out_figures import ENCODER, JUDGED_AT, Judgement, interval, rates
+from jobs.held_out_figures import BOOTSTRAP_SEED, ENCODER, JUDGED_AT, Judgement, Ranks, differences_of_rates, interval, rates
+from karma.evaluation.bootstrap import weighted_mean_interval
 from karma.evaluation.cold_items import ScoreBlock, cold_ranks
 from karma.evaluation.evaluate import encode_users, seen_items, target_ranks
 from karma.evaluation.grouped_auc import grouped_auc
@@ -60,7 +61,8 @@ def measures_of(judged: Judgement, data: Path, taken_at: Mapping[str, int], show
 def by_age(judged: Judgement, event_times: Mapping[str, npt.NDArray[np.int64]], taken_at: Mapping[str, int]) -> dict[str, Any]:
     """HR@K with vectors of histories that end some days before the target: events with ``event_time < taken_at - days``.
 
-    Every age is measured on the same ``n`` users: those who still have an event at the greatest age.
+    Every age is measured on the same ``n`` users: those who still have an event at the greatest age. ``differences``: by age and HR@K
+    what is gained on vectors of age 0 (below zero: lost), paired, with its 95 % interval; none for a single user.
     """
     held_out, found = judged.held_out, judged.found
 
@@ -73,14 +75,16 @@ def by_age(judged: Judgement, event_times: Mapping[str, npt.NDArray[np.int64]], 
         return {"n": 0}
     whole, targets = [held_out.histories[row] for row in rows], [held_out.items[row] for row in rows]
 
-    def at_age(age: int) -> dict[str, float | None]:
+    def at_age(age: int) -> Ranks:
         events = left(age)
         cut = [history.first(events[row]) for history, row in zip(whole, rows, strict=True)]
         vectors = encode_users(judged.encoder, found.item_vectors, held_out.place, cut)
-        ranks = target_ranks(vectors, found.item_vectors, held_out.place, whole, targets, found.mask_seen)
-        return rates({ENCODER: ranks}, judged.corpus)[ENCODER]
+        return target_ranks(vectors, found.item_vectors, held_out.place, whole, targets, found.mask_seen)
 
-    return {"n": len(rows), "days": {str(age): at_age(age) for age in AGES}}
+    ranks = {str(age): at_age(age) for age in AGES}
+    new, *older = ranks
+    differences = {age: differences_of_rates(ranks[age], ranks[new], judged.corpus) for age in older}
+    return {"n": len(rows), "days": rates(ranks, judged.corpus), "differences": differences}
 
 
 def title_overlap(judged: Judgement) -> dict[str, Any]:
@@ -98,7 +102,9 @@ def title_overlap(judged: Judgement) -> dict[str, Any]:
 
 
 def auc_of_impressions(judged: Judgement, shown: Shown) -> dict[str, Any]:
-    """gAUC of the cosine of interest and item, over the impressions of judged users whose item is in the catalogue."""
+    """gAUC of the cosine of interest and item, over the impressions of judged users whose item is in the catalogue; of two users and more
+    ``low`` and ``high``, its 95 % interval from resampled users.
+    """
     held_out, found = judged.held_out, judged.found
     row = {user: place for place, user in enumerate(held_out.users)}
     kept = [n for n, (user, item) in enumerate(zip(shown.user_ids, shown.item_ids, strict=True)) if user in row and item in held_out.place]
@@ -106,7 +112,9 @@ def auc_of_impressions(judged: Judgement, shown: Shown) -> dict[str, Any]:
     items = np.array([held_out.place[shown.item_ids[n]] for n in kept], np.int64)
     scores = np.einsum("nd,nd->n", found.interest_vectors[users], found.item_vectors[items])
     auc = grouped_auc(scores, [shown.clicked[n] for n in kept], users)
-    return {"n": len(auc.aucs), "value": auc.value, "dropped": auc.dropped, "impressions": int(auc.impressions.sum())}
+    ends = weighted_mean_interval(auc.aucs, auc.impressions, seed=BOOTSTRAP_SEED) if len(auc.aucs) > 1 else ()
+    told = dict(zip(("low", "high"), ends, strict=False))
+    return {"n": len(auc.aucs), "value": auc.value, **told, "dropped": auc.dropped, "impressions": int(auc.impressions.sum())}
 
 
 def cold_figures(judged: Judgement) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from jobs.visual_features import DEFAULT_VISION
 from karma.evaluation.decodability import STEPS
 from schemas import names
 
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,8 @@ def evaluate_stage(encoder: Encoder, window: LabelWindow, probe_steps: int = STE
     """The stage; its day is the last one of the window."""
 
     def input_digest(context: Context, ds: date) -> str:
-        read = [sorted(upstream.outputs_until(context, job, ds).items()) for job in (names.INGEST_EVENTS_JOB, names.INGEST_IMPRESSIONS_JOB)]
+        shown = sorted(upstream.outputs_until(context, names.INGEST_IMPRESSIONS_JOB, ds).items())
+        read = [*upstream.judged_on(context, window), shown]
         return digest_of(names.EVALUATE_JOB, CODE_VERSION, encoder.digest, window.days, probe_steps, read)
 
     return Stage(
@@ -60,21 +61,23 @@ def evaluate_stage(encoder: Encoder, window: LabelWindow, probe_steps: int = STE
 def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: int) -> Outcome:
     """Items may be taken again, so none is masked."""
     taken = first_taken(context.tables.read(names.EVENTS), window).persist()
-    targets = {row["user_id"]: (row["item_id"], row["taken_at"]) for row in taken.toLocalIterator()}
-    if not targets:
+    rows = {row["user_id"]: row for row in taken.toLocalIterator()}
+    if not rows:
         raise InputMissingError(
             "NO_TARGETS", "nobody took an item in the days after trained_until", table=names.EVENTS,
             expected=f"events from {window.since} on", got="none", hint="events of these days have to be ingested first",
         )  # fmt: skip
     data = known_before(context, window, vision_of(encoder))
-    leave_targets(data, {user: item for user, (item, _) in targets.items()})
+    targets = {user: row["item_id"] for user, row in rows.items()}
+    queries = {user: row["query"] for user, row in rows.items() if row["query"] is not None}
+    leave_targets(data, targets, queries)
     shown = shown_to(taken, context.tables.read(names.IMPRESSIONS), window).toPandas()
     taken.unpersist()
-    judged = judge(data, encoder.folder, encoder.digest, {user: item for user, (item, _) in targets.items()}, mask_seen=False)
-    taken_at = {user: at for user, (_, at) in targets.items()}
+    judged = judge(data, encoder.folder, encoder.digest, targets, mask_seen=False, queries=queries)
     knowledge, sinks = knowledge_of(judged, steps=probe_steps)
     impressions = Shown(user_ids=list(shown.user_id), item_ids=list(shown.item_id), clicked=list(shown.clicked))
-    figures = {**figures_of(judged, {}), **measures_of(judged, data, taken_at, impressions), **knowledge}
+    taken_at = {user: row["taken_at"] for user, row in rows.items()}
+    figures = {**figures_of(judged), **measures_of(judged, data, taken_at, impressions), **knowledge}
     figures["days_not_ingested"] = days_not_ingested(context, window)
     page = encoder_page(context.places.report, encoder.version)
     heading = _heading(context, encoder, window, figures["days_not_ingested"])

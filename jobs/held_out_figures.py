@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 
 from karma.artefact import load_encoder
 from karma.evaluation.baselines import HeldOut, baseline_ranks
-from karma.evaluation.bootstrap import PairedDifference, paired_difference
+from karma.evaluation.bootstrap import JUDGED_USERS, PairedDifference, paired_difference
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, encode_users, evaluate_targets, target_ranks
 from karma.evaluation.ranks import CUTOFFS, hit_rate
 from karma.evaluation.slices import slices_of
@@ -26,7 +26,6 @@ Ranks = npt.NDArray[np.int64]
 
 ENCODER = "encoder"
 ENCODER_AND_QUERY = "encoder, query appended"
-JUDGED_AGAINST = ("popularity", "co+text")
 JUDGED_AT = 50
 BOOTSTRAP_SEED = 0
 
@@ -35,7 +34,7 @@ def held_out_figures(
     data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool, queries: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """HR@K of the encoder and the baselines on exactly these targets: ``figures_of`` what ``judge`` found."""
-    return figures_of(judge(data, artefact, digest, targets, mask_seen=mask_seen), queries or {})
+    return figures_of(judge(data, artefact, digest, targets, mask_seen=mask_seen, queries=queries))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,9 @@ class Judgement:
         return len(self.held_out.place)
 
 
-def judge(data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool) -> Judgement:
+def judge(
+    data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *, mask_seen: bool, queries: Mapping[str, str] | None = None
+) -> Judgement:
     """Encode, and rank every target that can be ranked under every method.
 
     Args:
@@ -66,36 +67,36 @@ def judge(data: Path, artefact: Path, digest: str, targets: Mapping[str, str], *
         artefact, digest: the encoder.
         targets: item by user.
         mask_seen: items of the history are no candidates.
+        queries: by user the query that was typed for the target, where one was.
     """
-    held_out = rankable_targets(data, targets)
+    held_out = rankable_targets(data, targets, queries)
     encoder = load_encoder(artefact, digest)
     found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.items, mask_seen)
     ranks = {ENCODER: found.ranks, **baseline_ranks(held_out.for_baselines(mask_seen))}
     return Judgement(held_out=held_out, encoder=encoder, found=found, ranks=ranks, dropped=len(targets) - len(held_out.users))
 
 
-def figures_of(judged: Judgement, queries: Mapping[str, str]) -> dict[str, Any]:
+def figures_of(judged: Judgement) -> dict[str, Any]:
     """HR@K by method, and what stands beside it.
 
-    Args:
-        queries: by user the query that was typed for the target, where one was.
-
     Returns: by method ``HR@K`` (null where K reaches the corpus); ``n``, ``dropped``, ``seen_items``, ``corpus``;
-        ``differences``: by baseline the paired difference at HR@50 with its 95 % interval; empty where the corpus is too small for it;
+        ``differences``: by baseline and HR@K the encoder minus it, paired, with its 95 % interval; empty for a single target, or a
+        corpus too small for any K;
         ``other_policy``: as above by method, where items of the history are candidates if they were not above, and the other way round;
-        ``slices``: by slice (``karma.evaluation.slices``) its ``n`` and by method HR@K;
-        ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last.
+        ``slices``: by slice (``karma.evaluation.slices``) its ``n``, by method HR@K, and of JUDGED_USERS targets and more ``interval``,
+        the 95 % interval of the encoder's HR@50;
+        ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last,
+        and ``differences``: as above, ``ENCODER_AND_QUERY`` minus ``ENCODER``, which is what the query adds.
     """
     held_out, found, ranks, corpus = judged.held_out, judged.found, judged.ranks, judged.corpus
-    comparable = len(held_out.users) > 1 and corpus > JUDGED_AT
     other = {"n": len(held_out.users), "seen_items": _policy(not found.mask_seen), **rates(_other_ranks(held_out, found), corpus)}
     return {
         **rates(ranks, corpus),
         "n": len(held_out.users), "dropped": judged.dropped, "corpus": corpus, "seen_items": _policy(found.mask_seen),
-        "differences": _differences(ranks) if comparable else {},
+        "differences": _differences(ranks, corpus),
         "other_policy": other,
         "slices": _by_slice(held_out, ranks, found.mask_seen),
-        "query": _query_figures(held_out, judged.encoder, found, ranks, queries),
+        "query": _query_figures(held_out, judged.encoder, found, ranks),
     }  # fmt: skip
 
 
@@ -116,6 +117,7 @@ class HeldOutTargets:
         place: row of an item in the catalogue.
         of_all: the histories of all users;  histories: those of ``users``.
         items: the target of each of ``users``.
+        queries: by user the query that was typed for the target, in the target's own event; a user without one is not in it.
     """
 
     catalogue: Catalogue
@@ -123,6 +125,12 @@ class HeldOutTargets:
     of_all: Mapping[str, History]
     users: Sequence[str]
     items: Sequence[str]
+    queries: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def with_query(self) -> npt.NDArray[np.bool_]:
+        """bool [n], whether a query was typed for the target."""
+        return np.array([user in self.queries for user in self.users], bool)
 
     @property
     def histories(self) -> list[History]:
@@ -132,13 +140,14 @@ class HeldOutTargets:
         return _held_out(self.catalogue, self.place, self.of_all, dict(zip(self.users, self.items, strict=True)), mask_seen=mask_seen)
 
 
-def rankable_targets(data: Path, targets: Mapping[str, str]) -> HeldOutTargets:
+def rankable_targets(data: Path, targets: Mapping[str, str], queries: Mapping[str, str] | None = None) -> HeldOutTargets:
     """Of ``targets`` (item by user) those whose item the catalogue of ``data`` holds, and whose user has an event there."""
     catalogue, histories = read_catalogue(data), read_histories(data)
     place = {item: row for row, item in enumerate(catalogue.item_ids)}
     users = [user for user, item in sorted(targets.items()) if item in place and user in histories]
     log.info("%d of %d targets are ranked among %d items", len(users), len(targets), len(place))
-    return HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=[targets[user] for user in users])
+    items = [targets[user] for user in users]
+    return HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=items, queries=queries or {})
 
 
 def _other_ranks(held_out: HeldOutTargets, found: Evaluation) -> dict[str, Ranks]:
@@ -150,35 +159,51 @@ def _other_ranks(held_out: HeldOutTargets, found: Evaluation) -> dict[str, Ranks
 
 
 def _by_slice(held_out: HeldOutTargets, ranks: Mapping[str, Ranks], mask_seen: bool) -> dict[str, dict[str, Any]]:
-    slices = slices_of(held_out.for_baselines(mask_seen), held_out.catalogue.has_visual)
-    corpus = len(held_out.place)
-    return {
-        name: {"n": int(mask.sum()), **rates({method: of[mask] for method, of in ranks.items()}, corpus)} for name, mask in slices.items()
-    }
+    slices = slices_of(
+        held_out.for_baselines(mask_seen), held_out.histories, has_visual=held_out.catalogue.has_visual, with_query=held_out.with_query
+    )
+
+    def figures(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        of_slice, n, corpus = {method: of[mask] for method, of in ranks.items()}, int(mask.sum()), len(held_out.place)
+        judged = {"interval": rate_interval(of_slice[ENCODER], JUDGED_AT)} if n >= JUDGED_USERS and corpus > JUDGED_AT else {}
+        return {"n": n, **rates(of_slice, corpus), **judged}
+
+    return {name: figures(mask) for name, mask in slices.items()}
 
 
-def _query_figures(
-    held_out: HeldOutTargets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks], queries: Mapping[str, str]
-) -> dict[str, Any]:
+def _query_figures(held_out: HeldOutTargets, encoder: ServingEncoder, found: Evaluation, ranks: Mapping[str, Ranks]) -> dict[str, Any]:
     """Of the targets that a query was typed for: all methods without it, and the encoder that reads it last."""
-    rows = [row for row, user in enumerate(held_out.users) if user in queries]
+    rows = np.flatnonzero(held_out.with_query).tolist()
     if not rows:
         return {"n": 0}
-    histories = [held_out.histories[row].asking(queries[held_out.users[row]]) for row in rows]
+    whole = held_out.histories
+    histories = [whole[row].asking(held_out.queries[held_out.users[row]]) for row in rows]
     vectors = encode_users(encoder, found.item_vectors, held_out.place, histories)
     targets = [held_out.items[row] for row in rows]
     asked = target_ranks(vectors, found.item_vectors, held_out.place, histories, targets, found.mask_seen)
     without = {method: of[rows] for method, of in ranks.items()}
-    return {"n": len(rows), **rates({**without, ENCODER_AND_QUERY: asked}, len(held_out.place))}
+    corpus = len(held_out.place)
+    return {
+        "n": len(rows), **rates({**without, ENCODER_AND_QUERY: asked}, corpus),
+        "differences": {ENCODER: differences_of_rates(asked, without[ENCODER], corpus)},
+    }  # fmt: skip
 
 
-def _differences(ranks: Mapping[str, Ranks]) -> dict[str, dict[str, float]]:
-    """By baseline: encoder minus baseline at HR@50 over the same users."""
+def _differences(ranks: Mapping[str, Ranks], corpus: int) -> dict[str, dict[str, dict[str, float]]]:
+    """By baseline and HR@K: encoder minus baseline over the same users; baselines without a K are left out."""
+    found = {name: differences_of_rates(ranks[ENCODER], of, corpus) for name, of in ranks.items() if name != ENCODER}
+    return {name: by_cut for name, by_cut in found.items() if by_cut}
 
-    def against(name: str) -> dict[str, float]:
-        return _as_figures(difference_of_hits(ranks[ENCODER], ranks[name], JUDGED_AT))
 
-    return {name: against(name) for name in JUDGED_AGAINST}
+def rate_interval(ranks: Ranks, k: int) -> dict[str, float]:
+    """HR@k of int64 [n] ranks, two or more, with its 95 % interval from resampled users, as figures."""
+    return interval((ranks <= k).astype(float), np.zeros(len(ranks)))
+
+
+def differences_of_rates(ranks: Ranks, others: Ranks, corpus: int) -> dict[str, dict[str, float]]:
+    """By HR@K that of ``ranks`` minus that of ``others``, int64 [n] each, of the same users; none for fewer than two, or K >= corpus."""
+    judged = [k for k in CUTOFFS if k < corpus and len(ranks) > 1]
+    return {f"HR@{k}": _as_figures(difference_of_hits(ranks, others, k)) for k in judged}
 
 
 def difference_of_hits(ranks: Ranks, others: Ranks, k: int) -> PairedDifference:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoder_configuration import configuration
+from jobs.encoder_configuration import configuration, configuration_digest
 from jobs.encoders import Encoder, open_encoder, register
 from jobs.errors import InputMissingError, UsageError
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
@@ -128,7 +128,7 @@ def train_stage(config: Path, trained_until: datetime, vision: str, processes: i
     def input_digest(context: Context, ds: date) -> str:
         read = read_digest(context, ds)
         lost = _lost_artefacts(context)
-        return digest_of(CODE_VERSION, config.read_text(), trained_until.isoformat(), vision, processes, read, lost)
+        return digest_of(CODE_VERSION, configuration_digest(config), trained_until.isoformat(), vision, processes, read, lost)
 
     return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)
 

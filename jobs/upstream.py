@@ -6,6 +6,8 @@ from jobs.digests import digest_of
 from jobs.errors import InputMissingError
 from jobs.ledger import LedgerRow
 from jobs.stage import Context
+from jobs.transforms.label_window import LabelWindow
+from jobs.transforms.training import last_day_before
 from schemas import names
 
 
@@ -27,6 +29,16 @@ def outputs_until(context: Context, job: str, ds: date, space_id: str = "") -> d
     """
     newest = context.ledger.standings(job, space_id, until=ds)
     return {day: (row.output_digest if row.settled else None) or f"{row.status} {row.run_id} {row.attempt}" for day, row in newest.items()}
+
+
+def judged_on(context: Context, window: LabelWindow) -> list[list[tuple[date, str]]]:
+    """What targets of ``window`` and all that is known before it are made from, for an input digest.
+
+    Events up to the window's last day; item versions and image features up to the last day before it.
+    """
+    before = last_day_before(window.since)
+    read = ((names.INGEST_EVENTS_JOB, window.last_day), (names.INGEST_ITEMS_JOB, before), (names.VISUAL_FEATURES_JOB, before))
+    return [sorted(outputs_until(context, job, until).items()) for job, until in read]
 
 
 def events_digest(context: Context, ds: date) -> str:

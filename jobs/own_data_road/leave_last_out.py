@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from jobs import upstream
 from jobs.ablation_set import leave_targets
 from jobs.digests import digest_of, frame_digest
+from jobs.encoder_configuration import configuration_digest
 from jobs.encoders import open_encoder
 from jobs.errors import JobError
 from jobs.held_out_figures import held_out_figures
@@ -25,7 +26,7 @@ from schemas import names
 
 log = logging.getLogger("karma.own_data")
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 PROTOCOL = "leave_last_out"
 
 
@@ -70,7 +71,7 @@ def leave_last_out_stage(plan: LeaveLastOut) -> Stage:
 
 def _input_digest(context: Context, ds: date, plan: LeaveLastOut) -> str:
     return digest_of(
-        names.LEAVE_LAST_OUT_JOB, CODE_VERSION, plan.config.read_text(), plan.vision, plan.baskets,
+        names.LEAVE_LAST_OUT_JOB, CODE_VERSION, configuration_digest(plan.config), plan.vision, plan.baskets,
         frame_digest(plan.targets, ["user_id", "item_id", "cut_time"]),
         upstream.events_digest(context, ds), upstream.items_digest(context, plan.items_day),
     )  # fmt: skip
@@ -84,8 +85,8 @@ def _run(context: Context, ds: date, plan: LeaveLastOut) -> Outcome:
     folder = train_encoder_of(context, held_out_config(plan.config), data)
     encoder = open_encoder(folder)
     targets = {row["user_id"]: row["item_id"] for row in plan.targets.select("user_id", "item_id").toLocalIterator()}
-    leave_targets(data, targets)
     queries = queries_of(context.tables.read(names.EVENTS), plan.targets)
+    leave_targets(data, targets, queries)
     figures = held_out_figures(data, folder, encoder.digest, targets, mask_seen=not plan.baskets, queries=queries)
     details = {"version": encoder.version, "space_id": encoder.space_id, "figures": json.dumps(figures)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": len(targets)}, details=details)

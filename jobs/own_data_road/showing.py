@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.held_out_figures import ENCODER, ENCODER_AND_QUERY, JUDGED_AT
+from jobs.held_out_figures import ENCODER, ENCODER_AND_QUERY
 from jobs.landing import BULK
 from jobs.landing_images import LANDING
 from jobs.ledger import LedgerRow
@@ -58,8 +58,12 @@ def _print_figures(console: Console, figures: Mapping[str, Any]) -> None:
         ]
     title = f"Leave-last-out: n = {figures['n']}, {figures['dropped']} dropped, seen items {figures['seen_items']}"
     console.print(table_of(title, ("method", *cutoffs), lines))
-    differences = [(name, f"{d['mean']:+.3f}", f"{d['low']:+.3f} to {d['high']:+.3f}") for name, d in figures["differences"].items()]
-    console.print(table_of(f"Encoder minus baseline at HR@{JUDGED_AT}", ("baseline", "mean", "95 %, paired over users"), differences))
+    against = [(name, *_differences(by_cut, cutoffs)) for name, by_cut in figures["differences"].items()]
+    console.print(table_of("Encoder minus baseline, with 95 % paired over users", ("baseline", *cutoffs), against))
+
+
+def _differences(by_cut: Mapping[str, Mapping[str, float]], cutoffs: Sequence[str]) -> list[str]:
+    return [f"{d['mean']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]" if (d := by_cut.get(cut)) else "n/a" for cut in cutoffs]
 
 
 def _cells(rates: Mapping[str, float | None], cutoffs: Sequence[str]) -> list[str]:

@@ -11,7 +11,6 @@ from jobs.errors import JobError
 from jobs.promotion.evidence import Evidence, evidence_of_manifest, validation_clouds
 from jobs.stage import Context
 from jobs.transforms.label_window import LabelWindow
-from jobs.transforms.training import last_day_before
 from schemas import names
 
 CODE_VERSION = "2"
@@ -48,11 +47,7 @@ class Question:
 
     def evidence_digest(self, context: Context) -> str:
         """Changes with either encoder, with what both read and with the targets."""
-        reads = (
-            (names.INGEST_EVENTS_JOB, self.window.last_day),
-            *((job, last_day_before(self.window.since)) for job in (names.INGEST_ITEMS_JOB, names.VISUAL_FEATURES_JOB)),
-        )
-        outputs = [sorted(upstream.outputs_until(context, job, until).items()) for job, until in reads]
+        outputs = upstream.judged_on(context, self.window)
         champion = self.champion["artefact_digest"] if self.champion else None
         return digest_of(CODE_VERSION, self.candidate.digest, champion, self.window.since, self.window.days, outputs)
 

@@ -1,5 +1,6 @@
 """Everything that the page of an encoder shows, as plain frozen values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.report.facts import Cloud, Floats, Judged, Person, Rates
@@ -37,10 +38,15 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class Ages:
-    """HR@K by the age of the vector in days, ascending, all on the same ``users``."""
+    """HR@K by the age of the vector in days, ascending, all on the same ``users``.
+
+    Attributes:
+        against_new: by age and HR@K mean, low and high of the rate minus that of age 0, paired over users.
+    """
 
     users: int
     rates: tuple[tuple[int, Rates], ...]
+    against_new: Mapping[int, Mapping[str, tuple[float, float, float]]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,13 @@
 """The figures that only the page of an encoder has; the others are those of the page of a run."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from jobs.report.encoder_facts import Ages, Attention, EncoderFacts
-from jobs.report.facts import Floats, Judged, Slice
+from jobs.report.facts import DECISIVE, Floats, Judged, Slice
 from jobs.report.figures import METHODS, as_text, cutoffs, differences, framed, ordered, rates, spectrum
 from karma.evaluation.bootstrap import JUDGED_USERS
 
@@ -53,17 +54,29 @@ def by_age(shown: Ages) -> go.Figure:
 
 
 def slices(members: Sequence[Slice]) -> go.Figure:
-    """One K by slice: a dot a method; slices of under JUDGED_USERS targets are named as such."""
+    """One K by slice: a dot a method, the encoder's with its interval; slices of too few targets are named as such."""
     cut = _cut(members)
     names = [as_text(f"{row.name} (n = {row.n:,}{', not judged' if (row.n or 0) < JUDGED_USERS else ''})") for row in members][::-1]
     traces = [
         go.Scatter(
             y=names, x=[row.rates.get(method, {}).get(str(cut)) for row in members][::-1], name=as_text(method), mode="markers",
             marker={"size": 14 if method == "encoder" else 9, "color": colour}, hovertemplate="%{x:.3f}",
+            error_x=_intervals(members[::-1], colour) if method == "encoder" and cut == DECISIVE else None,
         )
         for (method, _), colour in zip(ordered(members[0].rates), METHODS, strict=False)
     ]  # fmt: skip
     return framed(traces, height=110 + 34 * len(members), x=str(cut)).update_xaxes(rangemode="tozero")
+
+
+def _intervals(members: Sequence[Slice], colour: str) -> dict[str, Any]:
+    """Error bars of the encoder; a slice that is not judged has none."""
+    rates = [row.rates["encoder"][DECISIVE] or 0.0 for row in members]
+    ends = [row.interval or (rate, rate) for row, rate in zip(members, rates, strict=True)]
+    return {
+        "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 5,
+        "array": [high - rate for (_, high), rate in zip(ends, rates, strict=True)],
+        "arrayminus": [rate - low for (low, _), rate in zip(ends, rates, strict=True)],
+    }  # fmt: skip
 
 
 def attention(shown: Attention) -> go.Figure:

@@ -12,6 +12,8 @@ Floats = npt.NDArray[np.floating]
 Longs = npt.NDArray[np.int64]
 Rates = Mapping[str, float | None]
 """HR@K by its name ("HR@10"); None where K reaches the corpus."""
+DECISIVE = "HR@50"
+"""The rate by which a page says whether the encoder is better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,19 +171,25 @@ class InterestMap:
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """Hit rates of each method on one set of targets. ``notes``: what else was said about it."""
+    """Hit rates of each method on one set of targets. ``notes``: what else was said about it.
+
+    Attributes:
+        interval: both ends of the 95 % interval of the encoder's DECISIVE rate; None where it is not judged.
+    """
 
     name: str
     n: int | None
     rates: Mapping[str, Rates]
     notes: tuple[str, ...] = ()
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Encoder minus ``baseline`` at HR@50, paired over users, with its 95 % interval."""
+    """Encoder minus ``baseline`` at ``cut`` (HR@K), paired over users, with its 95 % interval."""
 
     baseline: str
+    cut: str
     mean: float
     low: float
     high: float
@@ -195,7 +203,11 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """The encoder beside the baselines on held-out targets. ``groups``: slices by the heading that they stand under."""
+    """The encoder beside the baselines on held-out targets. ``groups``: slices by the heading that they stand under.
+
+    Attributes:
+        differences: to each baseline at each K below the corpus.
+    """
 
     whole: Slice
     dropped: int
@@ -203,6 +215,25 @@ class Judged:
     seen_items: str
     differences: tuple[Difference, ...]
     groups: tuple[tuple[str, tuple[Slice, ...]], ...] = ()
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """The HR@K of the differences, by K."""
+        return tuple(dict.fromkeys(row.cut for row in self.differences))
+
+    @property
+    def by_baseline(self) -> dict[str, dict[str, Difference]]:
+        """The differences by baseline and HR@K."""
+        found: dict[str, dict[str, Difference]] = {}
+        for row in self.differences:
+            found.setdefault(row.baseline, {})[row.cut] = row
+        return found
+
+    @property
+    def decisive(self) -> tuple[Difference, ...]:
+        """To each baseline the difference at DECISIVE, or at the largest K that there is."""
+        cut = DECISIVE if DECISIVE in self.cuts else next(reversed(self.cuts), None)
+        return tuple(row for row in self.differences if row.cut == cut)
 
 
 @dataclass(frozen=True, kw_only=True)

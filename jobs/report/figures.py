@@ -205,8 +205,8 @@ def rates(whole: Slice) -> go.Figure:
 
 
 def differences(judged: Judged) -> go.Figure:
-    """Encoder minus baseline at HR@50, a dot with its interval; left of zero the baseline is better."""
-    rows = judged.differences[::-1]
+    """Encoder minus baseline at the decisive K, a dot with its interval; left of zero the baseline is better."""
+    rows = judged.decisive[::-1]
     dots = go.Scatter(
         y=[f"minus {as_text(row.baseline)}" for row in rows], x=[row.mean for row in rows], mode="markers",
         marker={"size": 11, "color": STRONG}, error_x={
@@ -215,7 +215,7 @@ def differences(judged: Judged) -> go.Figure:
         },
         hovertemplate="%{x:+.3f}<extra></extra>",
     )  # fmt: skip
-    figure = framed([dots], height=110 + 46 * len(rows), x="encoder minus baseline, HR@50").update_xaxes(tickformat="+.2f")
+    figure = framed([dots], height=110 + 46 * len(rows), x=f"encoder minus baseline, {rows[0].cut}").update_xaxes(tickformat="+.2f")
     return figure.add_vline(x=0, line={"color": INK, "width": 1}).update_yaxes(range=[-0.7, len(rows) - 0.3])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.report.facts import Arrival, Difference, Gate, Judged, Rates, Slice
+from jobs.report.facts import DECISIVE, Arrival, Difference, Gate, Judged, Rates, Slice
 
 _REFUSED_OF_A_REASON = "quarantined_"
 Figures = Mapping[str, Any]
@@ -55,7 +55,7 @@ def relative(place: str, page: Path) -> str:
 def judged(figures: Figures) -> Judged:
     """The figures of a leave-last-out run (``jobs.held_out_figures``)."""
     differences = tuple(
-        Difference(baseline=name, mean=of["mean"], low=of["low"], high=of["high"]) for name, of in figures.get("differences", {}).items()
+        Difference(baseline=name, cut=cut, **of) for name, by_cut in figures.get("differences", {}).items() for cut, of in by_cut.items()
     )
     return Judged(
         whole=_slice("all targets", figures),
@@ -89,6 +89,16 @@ def _methods(figures: Figures) -> dict[str, Rates]:
 
 def _slice(name: str, figures: Figures) -> Slice:
     said = {key: value for key, value in figures.items() if isinstance(value, (str, int, float)) and key != "n"}
+    judged = figures.get("interval")
     return Slice(
-        name=name, n=figures.get("n"), rates=_methods(figures), notes=tuple(f"{key.replace('_', ' ')}: {v}" for key, v in said.items())
-    )
+        name=name, n=figures.get("n"), rates=_methods(figures),
+        notes=(*(f"{key.replace('_', ' ')}: {v}" for key, v in said.items()), *_with_intervals(figures)),
+        interval=(judged["low"], judged["high"]) if judged else None,
+    )  # fmt: skip
+
+
+def _with_intervals(figures: Figures) -> Iterator[str]:
+    if of := figures.get("interval"):
+        yield f"the encoder's {DECISIVE}: {of['mean']:.3f} [{of['low']:.3f}, {of['high']:.3f}]"
+    for cut, of in figures.get("differences", {}).get("encoder", {}).items():
+        yield f"the query adds {of['mean']:+.3f} [{of['low']:+.3f}, {of['high']:+.3f}] at {cut}"

@@ -12,7 +12,14 @@ NOT_MEASURED = "not measured"
 def ages(figures: Figures) -> Ages | None:
     """None where no user has an event at the greatest age."""
     of = figures["age"]
-    return Ages(users=of["n"], rates=tuple(sorted((int(age), rates) for age, rates in of["days"].items()))) if of["n"] else None
+    if not of["n"]:
+        return None
+    against_new = {
+        int(age): {cut: (told["mean"], told["low"], told["high"]) for cut, told in by_cut.items()}
+        for age, by_cut in of["differences"].items()
+    }
+    rates = sorted((int(age), rates) for age, rates in of["days"].items())
+    return Ages(users=of["n"], rates=tuple(rates), against_new=against_new)
 
 
 def measures_in_words(figures: Figures) -> tuple[Measure, ...]:
@@ -26,7 +33,7 @@ def measures_in_words(figures: Figures) -> tuple[Measure, ...]:
         ),
         _measure(
             figures, "gAUC", "users with both",
-            lambda of: (_number(of["value"]), f"chance 0.500; {of['dropped']:,} users of one kind dropped"),
+            lambda of: (_number(of["value"]), f"{_range(of)}chance 0.500; {of['dropped']:,} users of one kind dropped"),
             "Does the cosine put a user's clicked impressions before those passed over? Weighted by impressions.",
         ),
         *_cold(figures["cold"]),
@@ -36,7 +43,7 @@ def measures_in_words(figures: Figures) -> tuple[Measure, ...]:
             "the vector says nothing about the next title.",
         ),
         _measure(
-            figures, "title among decoys", "users", lambda of: (_number(of["mean"]), f"{_range(of)}; chance {_number(of['chance'])}"),
+            figures, "title among decoys", "users", lambda of: (_number(of["mean"]), f"{_range(of)}chance {_number(of['chance'])}"),
             "Share of users whose next title a linear map of the vector ranks first among 100 others. Higher.",
         ),
         _measure(
@@ -89,7 +96,8 @@ def _number(value: float | None) -> str:
 
 
 def _range(of: Figures) -> str:
-    return f"95 % interval {of['low']:.3f} to {of['high']:.3f}"
+    """What stands in front of the rest; nothing where too few were measured."""
+    return f"95 % interval {of['low']:.3f} to {of['high']:.3f}; " if "low" in of else ""
 
 
 def _interval(of: Figures) -> str:

@@ -61,5 +61,5 @@ def _against(facts: Facts) -> tuple[str, bool]:
         return "not measured: no held-out targets were given (TARGETS)", True
     if not facts.judged.differences:
         return "too few targets or items for a paired difference", True
-    said = "; ".join(f"{difference.baseline}: {difference.in_words}" for difference in facts.judged.differences)
-    return said, all(difference.low > 0 for difference in facts.judged.differences)
+    said = "; ".join(f"{difference.baseline}: {difference.in_words}" for difference in facts.judged.decisive)
+    return said, all(difference.low > 0 for difference in facts.judged.decisive)

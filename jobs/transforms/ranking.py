@@ -14,6 +14,15 @@ from jobs.transforms.temporal_join import point_in_time_join
 from schemas import names
 from schemas.contracts import CONTRACTS
 
+_IMPRESSION = ("request_id", "item_id")
+
+
+def distinct_impressions(impressions: DataFrame) -> DataFrame:
+    """One row an impression (contract IMPRESSIONS): across days the smallest ds wins, as with events."""
+    rest = [column for column in impressions.columns if column not in _IMPRESSION]
+    first = impressions.groupBy(*_IMPRESSION).agg(F.min_by(F.struct(*rest), "ds").alias("_i"))
+    return first.select(*_IMPRESSION, "_i.*").select(*impressions.columns)
+
 
 def impressions_of(impressions: DataFrame, ds: date) -> DataFrame:
     """The impressions of ``ds`` (contract IMPRESSIONS) that no earlier day brought: as with events, the smallest ds wins."""
@@ -22,7 +31,7 @@ def impressions_of(impressions: DataFrame, ds: date) -> DataFrame:
     if oldest is None or oldest >= ds:  # none arrives before it happened, so no earlier day can hold one of these
         return today
     earlier = impressions.where((F.col("ds") >= F.lit(oldest)) & (F.col("ds") < F.lit(ds)))
-    return today.join(earlier.select("request_id", "item_id"), ["request_id", "item_id"], "left_anti").select(*today.columns)
+    return today.join(earlier.select(*_IMPRESSION), [*_IMPRESSION], "left_anti").select(*today.columns)
 
 
 def snapshots_of(interests: DataFrame) -> DataFrame:

@@ -1,13 +1,18 @@
 """Is the difference between two encoders more than luck of the users? Paired bootstrap over users."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+Floats = npt.NDArray[np.float64]
+
 JUDGED_USERS, JUDGED_SEEDS = 200, 3
 """A slice, or a difference, of fewer users is shown and not judged; so is a difference of arms over fewer seeds."""
+
 _DRAWS_AT_ONCE = 4_000_000
 
 
@@ -59,13 +64,45 @@ def paired_difference(
         raise ValueError(f"need two lists of the same two or more users, got shapes {np.shape(a)} and {np.shape(b)}")
     if not np.isfinite(differences).all():
         raise ValueError("a user's figure is not finite")
+    low, high = _percentiles((differences,), np.mean, seed=seed, resamples=resamples, confidence=confidence)
+    return PairedDifference(mean=float(differences.mean()), low=low, high=high, users=len(differences))
+
+
+def weighted_mean_interval(
+    values: npt.ArrayLike, weights: npt.ArrayLike, *, seed: int, resamples: int = 10_000, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Both ends of the percentile interval of ``sum_g w_g x_g / sum_g w_g``, from resampled groups; a group keeps its weight.
+
+    Args:
+        values, weights: [g], of two or more groups; weights are above zero.
+        seed: of the resampling: the same seed and figures give the same interval.
+
+    Raises:
+        ValueError: the shapes differ, or there are fewer than two groups.
+    """
+    x, w = np.asarray(values, np.float64), np.asarray(weights, np.float64)
+    if x.shape != w.shape or x.ndim != 1 or len(x) < 2:
+        raise ValueError(f"need a value and a weight of the same two or more groups, got shapes {x.shape} and {w.shape}")
+
+    def mean(drawn: Floats, weighing: Floats, axis: int = -1) -> Floats:
+        found: Floats = (drawn * weighing).sum(axis) / weighing.sum(axis)
+        return found
+
+    return _percentiles((x, w), mean, seed=seed, resamples=resamples, confidence=confidence)
+
+
+def _percentiles(
+    samples: tuple[Floats, ...], statistic: Callable[..., Any], *, seed: int, resamples: int, confidence: float
+) -> tuple[float, float]:
+    """The same rows of all ``samples`` are drawn together."""
     interval = stats.bootstrap(
-        (differences,),
-        np.mean,
+        samples,
+        statistic,
+        paired=len(samples) > 1,
         n_resamples=resamples,
-        batch=max(1, _DRAWS_AT_ONCE // len(differences)),
+        batch=max(1, _DRAWS_AT_ONCE // len(samples[0])),
         confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return PairedDifference(mean=float(differences.mean()), low=float(interval.low), high=float(interval.high), users=len(differences))
+    return float(interval.low), float(interval.high)

@@ -1,4 +1,4 @@
-"""Slices of held-out targets on which encoders differ most: cold items, short histories, items with and without a picture."""
+"""Slices of held-out targets: cold and rare items, short histories, a typed query, items with and without a picture."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,37 +16,40 @@ HISTORY_LENGTHS = (1, 10, 50, 200)
 """The lower ends (inclusive) of the classes of history length."""
 
 
-def slices_of(data: HeldOut, has_visual: Mask) -> dict[str, Mask]:
+def slices_of(data: HeldOut, histories: Sequence[History], *, has_visual: Mask, with_query: Mask) -> dict[str, Mask]:
     """Which of the n targets belong to a slice, bool [n] by the slice's name; empty slices are left out.
 
     An item is cold where no training history holds it, rare where at most RARE_EVENTS events of them do. A history's length is
-    the number of its item events.
+    ``item_events``, whatever the catalogue holds and whether items may be taken again.
 
     Args:
+        histories: [n], of the targets' users.
         has_visual: bool [items].
+        with_query: bool [n], a query was typed for the target, in the target's own event.
     """
     events = data.popularity[data.targets]
-    length = np.array([len(data.histories[user]) for user in data.users], np.int64)
     found = {"cold items": events == 0, f"items of 1 to {RARE_EVENTS} events": (events > 0) & (events <= RARE_EVENTS)}
-    found |= _by_length(length)
+    found |= _by_query(with_query) | _by_length(item_events(histories))
     if has_visual.any():
         found |= {"items with a picture": has_visual[data.targets], "items without a picture": ~has_visual[data.targets]}
     return {name: mask for name, mask in found.items() if mask.any()}
 
 
-def columns_of(histories: Sequence[History], *, cold: Mask, new: Mask) -> dict[str, npt.NDArray[Any]]:
+def item_events(histories: Sequence[History]) -> npt.NDArray[np.int32]:
+    """int32 [n]: events with an item in each history, all of them: repeated ones and those of items that no catalogue holds."""
+    return np.array([sum(item is not None for item in history.item_ids) for history in histories], np.int32)
+
+
+def columns_of(histories: Sequence[History], *, cold: Mask, new: Mask, with_query: Mask | None) -> dict[str, npt.NDArray[Any]]:
     """What has to be kept beside the ranks of n targets so that ``slices_of_columns`` can cut them later.
 
     Args:
         cold: bool [n], the catalogue of training holds the target, and no training history does.
         new: bool [n], that catalogue does not hold it.
+        with_query: bool [n], a query was typed for the target, in the target's own event; None where that is not known.
     """
-    return {
-        "cold": cold,
-        "new": new,
-        "history_length": np.array([sum(item is not None for item in history.item_ids) for history in histories], np.int32),
-        "with_query": np.array([any(history.queries) for history in histories], bool),
-    }
+    asked = {} if with_query is None else {"target_with_query": with_query}
+    return {"cold": cold, "new": new, "history_length": item_events(histories), **asked}
 
 
 def slices_of_columns(columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Mask]:
@@ -54,11 +57,17 @@ def slices_of_columns(columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Mask
 
     Empty slices are left out.
     """
-    named = {"cold items": "cold", "new items": "new", "histories with a query": "with_query"}
-    found = {name: columns[column] for name, column in named.items() if column in columns}
+    found = {name: columns[column] for name, column in {"cold items": "cold", "new items": "new"}.items() if column in columns}
+    if "target_with_query" in columns:
+        found |= _by_query(columns["target_with_query"])
     if "history_length" in columns:
         found |= _by_length(columns["history_length"])
     return {name: mask for name, mask in found.items() if mask.any()}
+
+
+def _by_query(with_query: Mask) -> dict[str, Mask]:
+    """None where no target has a query: the rest is then no slice."""
+    return {"targets with a typed query": with_query, "targets without a query": ~with_query} if with_query.any() else {}
 
 
 def _by_length(length: npt.NDArray[Any]) -> dict[str, Mask]:

@@ -38,7 +38,7 @@ class Asked:
     Attributes:
         catalogue: m items.
         histories: [n];  targets: int64 [n], places in the catalogue;  users: int64 [n], number of the user.
-        cold, new: bool [n], see ``columns_of``.
+        cold, new, with_query: bool [n], see ``columns_of``.
     """
 
     catalogue: Catalogue
@@ -47,6 +47,7 @@ class Asked:
     users: Longs
     cold: Mask
     new: Mask
+    with_query: Mask | None = None
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -60,7 +61,7 @@ def kept_of(encoder: ServingEncoder, interests: Vectors, items: Vectors, asked: 
     where there is a language model and a history is long enough ``attention``, float32 [s, s], the mean map, and ``sinks``, the score.
     """
     shares = Moments.of(interests).singular_shares()[:SINGULAR_VALUES].astype(np.float32)
-    columns = columns_of(asked.histories, cold=asked.cold, new=asked.new)
+    columns = columns_of(asked.histories, cold=asked.cold, new=asked.new, with_query=asked.with_query)
     return {**columns, "singular": shares, **_attention(encoder, items, asked)}
 
 

@@ -42,12 +42,14 @@ class HeldOut:
 
     Attributes:
         cold: bool [n], True where no training history holds the target.
+        with_query: bool [n], True where a query was typed for the target; None where that is not known.
     """
 
     catalogue: Catalogue
     histories: Sequence[History]
     targets: Sequence[str]
     cold: npt.NDArray[np.bool_]
+    with_query: npt.NDArray[np.bool_] | None = None
 
     @property
     def asked(self) -> Asked:
@@ -55,6 +57,7 @@ class HeldOut:
         return Asked(
             catalogue=self.catalogue, histories=self.histories, targets=np.array([place[item] for item in self.targets], np.int64),
             users=np.arange(len(self.targets)), cold=self.cold, new=np.zeros(len(self.targets), bool),
+            with_query=self.with_query,
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from karma.training.run import Run
 
 log = logging.getLogger("karma.training")
 
-TRAINER_VERSION = "3"
+TRAINER_VERSION = "4"
 CODE_VERSIONS = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
 """Of all code that a trained encoder depends on."""
 
@@ -27,9 +27,13 @@ def version_of(config: TrainingConfig, meta: Meta) -> str:
     where and how precisely this machine computes."""
     device = training_device()
     code = (*CODE_VERSIONS, (device.type, wants_bf16(config.precision, device)))
-    pretrained = [_source_files(source.source) for source in (config.backbone, config.text_encoder)]
-    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), pretrained, *code)
+    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), pretrained_files(config), *code)
     return f"{config.name}-{digest[:12]}"
+
+
+def pretrained_files(config: TrainingConfig) -> list[dict[str, str]]:
+    """sha256 by file name of the folders that backbone and text encoder come from; empty for one that comes from no folder."""
+    return [_source_files(source.source) for source in (config.backbone, config.text_encoder)]
 
 
 def _source_files(source: str | None) -> dict[str, str]:

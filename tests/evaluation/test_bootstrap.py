@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from karma.evaluation.bootstrap import paired_difference
+from karma.evaluation.bootstrap import paired_difference, weighted_mean_interval
 
 
 def test_interval_of_a_mean_is_close_to_the_normal_one() -> None:
@@ -37,6 +37,25 @@ def test_equal_arms_differ_by_nothing() -> None:
     found = paired_difference([0, 1, 1], [0, 1, 1], seed=0)
 
     assert (found.mean, found.low, found.high, found.above_zero) == (0.0, 0.0, 0.0, False)
+
+
+def test_a_weighted_mean_keeps_each_group_with_its_weight() -> None:
+    """Two groups, weights 3 and 1: draws of one twice give 1 or 0, the others 3/4; none can give what a weight of the other would."""
+    assert weighted_mean_interval([1.0, 0.0], [3, 1], seed=0) == (0.0, 1.0)
+    low, high = weighted_mean_interval([1.0, 0.0], [3, 1], seed=0, confidence=0.4)
+    assert (low, high) == (0.75, 0.75), "the middle half of the draws holds both groups"
+
+
+def test_equal_weights_give_the_interval_of_the_plain_mean() -> None:
+    values = np.random.default_rng(4).random(300)
+    low, high = weighted_mean_interval(values, np.full(300, 7), seed=0)
+    half_width = 1.96 * values.std() / np.sqrt(300)
+    assert (low, high) == pytest.approx((values.mean() - half_width, values.mean() + half_width), abs=0.004)
+
+
+def test_one_group_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="two or more groups"):
+        weighted_mean_interval([0.5], [3], seed=0)
 
 
 @pytest.mark.parametrize(("a", "b"), [([1.0], [0.0]), ([1.0, 2.0], [1.0]), ([1.0, np.nan], [0.0, 0.0]), ([[1.0, 2.0]], [[1.0, 2.0]])])

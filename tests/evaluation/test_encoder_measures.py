@@ -46,6 +46,8 @@ def test_an_older_vector_has_not_read_the_newest_events() -> None:
     assert ages["n"] == 2
     assert ages["days"].pop("0") == {"HR@1": 1.0, "HR@2": 1.0}
     assert ages["days"] == {age: {"HR@1": 1 / 2, "HR@2": 1 / 2} for age in ("1", "3", "7", "14")}
+    lost = {"mean": -1 / 2, "low": -1, "high": 0}  # u loses, v does not: both ends are draws of one user twice
+    assert ages["differences"] == {age: {"HR@1": lost, "HR@2": lost} for age in ("1", "3", "7", "14")}
 
 
 @pytest.mark.usefixtures("small_cutoffs")
@@ -83,7 +85,10 @@ def test_gauc_reads_the_cosine_and_leaves_out_whom_it_does_not_know() -> None:
         clicked=[False, True, True, False, True, True, True],
     )
     # u at a: b .9 clicked, c 0, d -1 clicked: one of two pairs. v at c: c 1, a 0 clicked: none.
-    assert auc_of_impressions(found, shown) == {"n": 2, "value": pytest.approx((3 * 0.5 + 2 * 0) / 5), "dropped": 0, "impressions": 5}
+    # Two users drawn with replacement: both u .5 in a quarter of the draws, both v 0 in another.
+    assert auc_of_impressions(found, shown) == {
+        "n": 2, "value": pytest.approx((3 * 0.5 + 2 * 0) / 5), "low": 0, "high": 0.5, "dropped": 0, "impressions": 5,
+    }  # fmt: skip
     assert auc_of_impressions(found, Shown(user_ids=[], item_ids=[], clicked=[]))["value"] is None
 
 

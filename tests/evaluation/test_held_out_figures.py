@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from jobs import held_out_figures as figures_module
 from jobs.held_out_figures import held_out_figures
 from karma.artefact import artefact_digest
 from karma.evaluation.evaluate import History
@@ -66,7 +67,21 @@ def test_the_encoder_is_ranked_on_the_same_targets(data: Path) -> None:
     figures = _figures(data, mask_seen=True)
     assert figures["encoder"]["HR@10"] in [pytest.approx(hits / 3) for hits in range(4)]
     assert figures["encoder"]["HR@50"] is None
-    assert figures["differences"] == {}, "no difference at HR@50 where 50 is more than the corpus"
+    assert {name: list(of) for name, of in figures["differences"].items()} == {
+        name: ["HR@10"] for name in ("popularity", "co", "text", "co+text")
+    }, "50 and 200 are more than the corpus"
+    told = figures["differences"]["co"]["HR@10"]
+    assert told["mean"] == pytest.approx(figures["encoder"]["HR@10"] - figures["co"]["HR@10"])
+
+
+def test_a_slice_is_judged_where_it_has_targets_enough(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures_module, "JUDGED_USERS", 2)
+    monkeypatch.setattr(figures_module, "JUDGED_AT", 10)
+    slices = _figures(data, mask_seen=True)["slices"]
+    assert "interval" not in slices["cold items"], "one target"
+    told = slices["items of 1 to 4 events"]
+    assert told["interval"]["mean"] == told["encoder"]["HR@10"]
+    assert told["interval"]["low"] <= told["interval"]["mean"] <= told["interval"]["high"]
 
 
 def test_the_other_policy_stands_beside_the_one_asked_for(data: Path) -> None:
@@ -91,9 +106,22 @@ def test_a_query_that_was_typed_for_a_target_is_read_last(data: Path) -> None:
     encoder = tiny_encoder(data.parent / "encoders", "tiny")
     queries = {"a": "film i02", "nobody": "lamp"}
     figures = held_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=True, queries=queries)
-    assert figures["query"]["n"] == 1
+    assert figures["query"]["n"] == figures["slices"]["targets with a typed query"]["n"] == 1
+    assert figures["slices"]["targets without a query"]["n"] == 2, "c typed one earlier, for another item"
     assert {"encoder", "encoder, query appended", "popularity"} <= figures["query"].keys()
     assert _figures(data, mask_seen=True)["query"] == {"n": 0}
+
+
+def test_what_a_query_adds_is_paired_over_the_targets_that_have_one(data: Path) -> None:
+    encoder = tiny_encoder(data.parent / "encoders", "tiny")
+    queries = {"a": "film i02", "b": "film i01", "c": "film i13"}
+    query = held_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=True, queries=queries)["query"]
+    assert query["differences"]["encoder"].keys() == {"HR@10"}, "50 is more than the corpus"
+    told = query["differences"]["encoder"]["HR@10"]
+    assert told["mean"] == pytest.approx(query["encoder, query appended"]["HR@10"] - query["encoder"]["HR@10"])
+    assert told["low"] <= told["mean"] <= told["high"]
+    alone = held_out_figures(data, encoder, artefact_digest(encoder), TARGETS, mask_seen=True, queries={"a": "film i02"})["query"]
+    assert alone["differences"] == {"encoder": {}}, "one user has no interval"
 
 
 def test_a_query_is_appended_as_an_event_without_an_item() -> None:

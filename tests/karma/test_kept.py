@@ -25,7 +25,8 @@ def held_out(planted: Planted) -> HeldOut:
     histories = list(read_histories(planted.data).values())
     targets = [f"{row % 2}-19" if row % 4 else f"{row % 2}-3" for row in range(len(histories))]
     cold = np.array([target.endswith("-19") for target in targets])
-    return HeldOut(catalogue=read_catalogue(planted.data), histories=histories, targets=targets, cold=cold)
+    typed = np.arange(len(histories)) % 5 == 0
+    return HeldOut(catalogue=read_catalogue(planted.data), histories=histories, targets=targets, cold=cold, with_query=typed)
 
 
 def test_a_run_keeps_what_its_page_needs(
@@ -41,7 +42,7 @@ def test_a_run_keeps_what_its_page_needs(
     left = np.load(tmp_path / f"{config.name}.npz")
 
     assert left["history_length"].tolist() == [EVENTS] * 40
-    assert left["with_query"].all()
+    assert left["target_with_query"].tolist() == [row % 5 == 0 for row in range(40)]
     assert left["cold"].tolist() == [row % 4 != 0 for row in range(40)]
     assert not left["new"].any()
 

@@ -31,7 +31,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data = write_world(root / "training" / "data" / f"of-{seed}", seed=seed)
         train(config, data, root / "encoders", progress=False)
     users = read_histories(root / "training" / "data" / "of-0")
-    leave_targets(root / "training" / "data" / "of-0", dict.fromkeys(users, "0-19"))
+    leave_targets(root / "training" / "data" / "of-0", dict.fromkeys(users, "0-19"), {sorted(users)[0]: "drill"})
     return root
 
 
@@ -46,7 +46,9 @@ def test_the_set_is_ablated_and_what_is_finished_is_not_run_again(root: Path, tm
     assert main(told) == names.EXIT_DONE
     left = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
     assert sorted(left) == [f"tiny-pool-{arm}-{seed}.json" for arm in ("action", "items") for seed in (0, 1)]
-    ranks = np.load(tmp_path / "tiny-pool-action-0.npz")["ranks"]
+    kept = np.load(tmp_path / "tiny-pool-action-0.npz")
+    ranks = kept["ranks"]
+    assert np.flatnonzero(kept["target_with_query"]).tolist() == [0], "users are in order, and the first one's target has a query"
     assert json.loads((tmp_path / "tiny-pool-action-0.json").read_text())["HR@10"] == np.mean(ranks <= 10)
     printed = capsys.readouterr().out
     assert "| items | 2 |" in printed

@@ -20,7 +20,7 @@ from jobs.transforms.label_window import LabelWindow, first_taken
 from schemas import names
 from schemas.contracts import CONTRACTS
 from schemas.upkeep import KEPT_DAYS
-from tests.promises.world import ITEMS, PUBLISHING, RUN_AT, World, base_events, click, day, moment, rows_of
+from tests.promises.world import ITEMS, PUBLISHING, RUN_AT, World, base_events, click, day, moment, rows_of, titled
 from tests.report.browser import Elements
 from tests.tiny import tiny_encoder
 
@@ -114,6 +114,9 @@ def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsy
 
 def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--root", str(world.root)]
+    asking, *others = base_events(1)
+    world.land(names.EVENTS, 1, [{**asking, "query": "a lamp"}, *others])
+    assert run(names.INGEST_EVENTS_JOB, *where, "--ds", day(1).isoformat()) == names.EXIT_DONE
     later = world.add_encoder(tiny_encoder(world.root / "encoders", "later", seed=4, trained_until=f"{day(1)}T00:00:00+00:00"))
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2", "--probe-steps", "2") == names.EXIT_DONE
     row = world.context().ledger.state(names.EVALUATE_JOB, day(2), later.space_id)
@@ -121,11 +124,19 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     figures = json.loads(row.details["figures"])
     assert (figures["n"], figures["corpus"]) == (len(takers), len(ITEMS))
     assert 0 <= figures["encoder"]["HR@10"] <= 1
+    assert figures["query"]["n"] == 1
+    assert {"encoder", "encoder, query appended"} <= figures["query"].keys()
     assert figures["days_not_ingested"] == []
     told, page = capsys.readouterr().out, world.root / "report" / "encoder-later" / "index.html"
     assert "popularity" in told
     assert str(page) in told
     assert Elements(page.read_text(encoding="utf-8")).texts["fact-targets"] == str(len(takers))
+    renamed = [titled(item, f"another {title}", moment(-30)) for item, title in ITEMS.items()]
+    world.land(names.ITEMS, 0, renamed)  # known before the window: what is read is another text
+    assert run(names.INGEST_ITEMS_JOB, *where, "--ds", day(0).isoformat()) == names.EXIT_DONE
+    for status in (names.DONE, names.UNCHANGED):
+        assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2", "--probe-steps", "2") == names.EXIT_DONE
+        assert world.context().ledger.state(names.EVALUATE_JOB, day(2), later.space_id).status == status
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "6", "--probe-steps", "0") == names.EXIT_DONE
     wider = json.loads(world.context().ledger.state(names.EVALUATE_JOB, day(6), later.space_id).details["figures"])
     assert wider["days_not_ingested"][-1] == day(6).isoformat()
@@ -143,7 +154,7 @@ def test_the_first_item_after_training_is_the_target(world: World) -> None:
     rows = [
         click("before", "u1", "i00", moment(5) - instant),
         click("b", "u1", "i02", moment(5)),
-        click("a", "u1", "i01", moment(5)),
+        {**click("a", "u1", "i01", moment(5)), "query": "a lamp"},
         click("c", "u2", "i03", moment(6) - instant),
         click("d", "u3", "i03", moment(6)),
         {**click("q", "u4", "i00", moment(5)), "item_id": None, "query": "lamp"},
@@ -152,9 +163,9 @@ def test_the_first_item_after_training_is_the_target(world: World) -> None:
     events = world.spark.createDataFrame([{"ds": day(5), **row} for row in rows], CONTRACTS[names.EVENTS].ddl)
     taken = first_taken(events, LabelWindow(since=moment(5), days=1))
     at = round(moment(5).timestamp() * 1_000_000)
-    assert {row["user_id"]: (row["item_id"], row["taken_at"]) for row in taken.collect()} == {
-        "u1": ("i01", at),
-        "u2": ("i03", at + 86_400_000_000 - 1),
+    assert {row["user_id"]: (row["item_id"], row["taken_at"], row["query"]) for row in taken.collect()} == {
+        "u1": ("i01", at, "a lamp"),
+        "u2": ("i03", at + 86_400_000_000 - 1, None),
     }
 
 

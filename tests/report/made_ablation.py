@@ -50,8 +50,8 @@ def log(seed: int) -> list[dict[str, float]]:
 
 
 def columns(n: int) -> dict[str, np.ndarray]:
-    made = columns_of([], cold=np.arange(n) % 4 == 0, new=np.zeros(n, bool))
-    return {**made, "history_length": np.arange(1, n + 1), "with_query": np.zeros(n, bool)}
+    made = columns_of([], cold=np.arange(n) % 4 == 0, new=np.zeros(n, bool), with_query=np.zeros(n, bool))
+    return {**made, "history_length": np.arange(1, n + 1)}
 
 
 def shapes(path: str, seed: int) -> dict[str, np.ndarray]:

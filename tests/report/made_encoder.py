@@ -17,11 +17,19 @@ METHODS = {"encoder": {"HR@10": 0.5, "HR@50": 0.75, "HR@200": None}, "popularity
 DIFFERENCE = {"mean": 0.5, "low": 0.25, "high": 0.75}
 
 FIGURES: dict[str, Any] = {
-    **METHODS, "n": 40, "dropped": 3, "corpus": 100, "seen_items": "kept", "differences": {"popularity": DIFFERENCE},
-    "slices": {"cold items": {"n": 12, **METHODS}, "histories of 1 to 9 events": {"n": 400, **METHODS}},
-    "age": {"n": 31, "days": {age: {"HR@10": 0.5 - int(age) / 100, "HR@50": 0.75, "HR@200": None} for age in ("0", "1", "3", "7", "14")}},
+    **METHODS, "n": 40, "dropped": 3, "corpus": 100, "seen_items": "kept",
+    "differences": {"popularity": {"HR@10": {"mean": -0.1, "low": -0.2, "high": 0.1}, "HR@50": DIFFERENCE}},
+    "slices": {
+        "cold items": {"n": 12, **METHODS},
+        "histories of 1 to 9 events": {"n": 400, **METHODS, "interval": {"mean": 0.75, "low": 0.7, "high": 0.8125}},
+    },
+    "query": {"n": 9, **METHODS, "differences": {"encoder": {"HR@50": DIFFERENCE}}},
+    "age": {
+        "n": 31, "days": {age: {"HR@10": 0.5 - int(age) / 100, "HR@50": 0.75, "HR@200": None} for age in ("0", "1", "3", "7", "14")},
+        "differences": {"1": {"HR@10": {"mean": -0.01, "low": -0.02, "high": 0.005}}},
+    },
     "JS@50": {"n": 40, "encoder": 0.321, "popularity": 0.05, "difference": DIFFERENCE},
-    "gAUC": {"n": 20, "value": 0.654, "dropped": 7, "impressions": 900},
+    "gAUC": {"n": 20, "value": 0.654, "low": 0.601, "high": 0.702, "dropped": 7, "impressions": 900},
     "cold": {
         "n": 12, "cold items": 60, "among their own kind": {"warm": 0.7, "cold": 0.444}, "at an equal share": {"warm": 0.6, "cold": 0.222},
         "share": 0.6, "raw share": 0.9, "offset": -0.1,
@@ -34,7 +42,7 @@ FIGURES: dict[str, Any] = {
 }  # fmt: skip
 NOTHING = {"n": 0}
 UNMEASURED = {
-    **FIGURES, "differences": {}, "slices": {}, "age": NOTHING, "JS@50": NOTHING, "gAUC": NOTHING,
+    **FIGURES, "differences": {}, "slices": {}, "query": NOTHING, "age": NOTHING, "JS@50": NOTHING, "gAUC": NOTHING,
     "cold": {"n": 0, "why": "there are too few items of a kind"}, "spread": {"interests": {}, "items": {}}, "decodability": NOTHING,
     "title among decoys": NOTHING, "categories of items": NOTHING, "sinks": NOTHING,
 }  # fmt: skip

@@ -73,7 +73,7 @@ def facts(*, users: int = 3, items: int = 4, title: str = "A film", **changes: A
         ),
         judged=Judged(
             whole=Slice(name="all targets", n=40, rates=METHODS), dropped=1, corpus=100, seen_items="masked",
-            differences=(Difference(baseline="popularity", mean=0.5, low=0.25, high=0.75),),
+            differences=(Difference(baseline="popularity", cut="HR@50", mean=0.5, low=0.25, high=0.75),),
             groups=(("Slices", (Slice(name="cold items", n=12, rates=METHODS),)),),
         ),
         validation={"validation_hr_50": 0.5},

@@ -89,7 +89,9 @@ def test_what_the_language_model_adds_is_paired_by_slice_over_the_common_seeds(p
     assert rows["action", "histories of 1 to 9 events", "HR@50"][2] == "9"
     assert rows["action", "histories of 1 to 9 events", "HR@50"][6].startswith("+0.333 ["), "users 0, 4 and 8 of nine"
     assert rows["text", "all targets", "HR@50"][6].startswith("-0.500 [")
-    assert {row[1] for row in Elements(page).rows["added-pool+lm"][1:]}.isdisjoint({"new items", "histories with a query"})
+    assert {row[1] for row in Elements(page).rows["added-pool+lm"][1:]}.isdisjoint(
+        {"new items", "targets with a typed query", "targets without a query"}
+    )
     dots = {trace["name"]: trace for trace in figures_in(page)["added-pool+lm"]["data"]}
     assert dots["text"]["x"][:3] == [-0.5, -0.5, -0.5]  # type: ignore[index]
 

@@ -25,8 +25,9 @@ def page_of(facts: EncoderFacts) -> str:
     [
         ("key-facts", ("40", "100", "3")),
         ("metrics", ("cold items", "n = 12", "under 200", "the encoder is better", "0.750", "seen items are kept")),
-        ("ages", ("31 users", "14", "0.360")),
-        ("measures", ("0.321", "0.654", "7 users of one kind", "0.444", "0.222", "raw they fill 90.0%")),
+        ("metrics", ("-0.100 [-0.200, +0.100]", "+0.500 [+0.250, +0.750]", "HR@50: 0.750 [0.700, 0.812]", "the query adds +0.500")),
+        ("ages", ("31 users", "14", "0.360", "-0.010 [-0.020, +0.005]")),
+        ("measures", ("0.321", "0.654", "95 % interval 0.601 to 0.702", "7 users of one kind", "0.444", "0.222", "raw they fill 90.0%")),
         ("measures", ("+0.500", "0.111", "0.888", "0.062", "-2.345", "effective rank 12.0", "not measured")),
         ("vectors", ("interests", "items", "effective rank")),
         ("attention", ("16 histories",)),
@@ -55,6 +56,8 @@ def test_slices_are_drawn_at_fifty_and_the_small_ones_say_so() -> None:
     assert [dots["name"] for dots in drawn] == ["encoder", "popularity"]
     assert drawn[0]["y"] == ["histories of 1 to 9 events (n = 400)", "cold items (n = 12, not judged)"]
     assert drawn[1]["x"] == [0.25, 0.25]
+    assert (drawn[0]["error_x"]["array"], drawn[0]["error_x"]["arrayminus"]) == ([0.0625, 0], [pytest.approx(0.05), 0])
+    assert "error_x" not in drawn[1]
 
 
 def test_attention_has_no_future() -> None:

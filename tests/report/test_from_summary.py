@@ -72,7 +72,20 @@ def test_no_targets_with_a_query_are_no_section() -> None:
 
 
 def test_a_difference_in_words() -> None:
-    differences = {"popularity": {"mean": 0.2, "low": 0.1, "high": 0.3}, "co+text": {"mean": 0.0, "low": -0.1, "high": 0.1}}
-    assert [row.in_words for row in judged({**WHOLE, "differences": differences}).differences] == [
-        "the encoder is better", "no difference beyond luck",
+    level, better = {"mean": 0.0, "low": -0.1, "high": 0.1}, {"mean": 0.2, "low": 0.1, "high": 0.3}
+    differences = {"popularity": {"HR@10": level, "HR@50": better}, "co+text": {"HR@10": better, "HR@50": level}}
+    read = judged({**WHOLE, "differences": differences})
+    assert [(row.baseline, row.in_words) for row in read.decisive] == [
+        ("popularity", "the encoder is better"), ("co+text", "no difference beyond luck"),
     ]  # fmt: skip
+    assert (read.cuts, read.by_baseline["co+text"]["HR@10"].mean) == (("HR@10", "HR@50"), 0.2)
+    small = judged({**WHOLE, "differences": {"co": {"HR@10": better}}})
+    assert [row.cut for row in small.decisive] == ["HR@10"], "where 50 reaches the corpus the largest K decides"
+
+
+def test_intervals_of_a_slice_and_of_what_a_query_adds_are_notes() -> None:
+    of_slice = {"cold items": {**METHODS, "n": 200, "interval": {"mean": 0.2, "low": 0.15, "high": 0.25}}}
+    query = {**METHODS, "n": 9, "differences": {"encoder": {"HR@10": {"mean": 0.1, "low": -0.05, "high": 0.25}}}}
+    (_, (cut,)), (_, (asked,)) = judged({**WHOLE, "slices": of_slice, "query": query}).groups
+    assert (cut.interval, cut.notes) == ((0.15, 0.25), ("the encoder's HR@50: 0.200 [0.150, 0.250]",))
+    assert (asked.interval, asked.notes) == (None, ("the query adds +0.100 [-0.050, +0.250] at HR@10",))

@@ -1,0 +1,41 @@
+"""When a training that was settled is stale: its configuration's text, or the files of a pretrained model that it names."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import train_encoder
+from jobs.encoder_configuration import configuration_digest
+from jobs.train_encoder import train_stage
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration of a backbone in a folder."""
+    backbone = tmp_path / "backbone"
+    backbone.mkdir()
+    (backbone / "model.safetensors").write_bytes(b"weights")
+    path = tmp_path / "some.toml"
+    path.write_text(f'name = "some"\n[backbone]\nsource = "{backbone}"\n')
+    return path
+
+
+def test_text_and_files_count(config: Path) -> None:
+    first, weights = configuration_digest(config), config.parent / "backbone" / "model.safetensors"
+    weights.write_bytes(b"others!")
+    replaced = configuration_digest(config)
+    weights.write_bytes(b"weights")
+    assert replaced != first == configuration_digest(config)
+    config.write_text(config.read_text() + "# a word\n")
+    assert configuration_digest(config) != first
+
+
+def test_a_replaced_backbone_makes_a_training_stale(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_encoder, "read_digest", lambda context, ds: [])
+    monkeypatch.setattr(train_encoder, "_lost_artefacts", lambda context: [])
+    stage, context = train_stage(config, datetime(2026, 3, 1, tzinfo=UTC), "none"), Any
+    before = stage.input_digest(context, date(2026, 2, 28))  # type: ignore[arg-type]
+    (config.parent / "backbone" / "model.safetensors").write_bytes(b"others!")
+    assert stage.input_digest(context, date(2026, 2, 28)) != before  # type: ignore[arg-type]
