@@ -22,10 +22,11 @@ from jobs.ablation_paths import pairs_markdown, path_pairs
 from jobs.ablation_runs import Ranks, baselines_of, finished_runs, leave_baselines
 from jobs.ablation_set import TARGETS, claim, config_of, data_of
 from jobs.ablation_table import markdown, tables_of
-from jobs.encoder_configuration import configuration
+from jobs.encoder_configuration import configuration, in_words
 from jobs.errors import JobError, UsageError
 from jobs.held_out_figures import HeldOutTargets, rankable_targets, read_catalogue
 from jobs.report.write_ablation import write_ablation_page
+from jobs.storage_faults import storage_fault
 from karma.config import PretrainedModelError, TrainingConfig
 from karma.evaluation.baselines import baseline_ranks
 from karma.manifest import value_digest
@@ -104,9 +105,7 @@ def changed(args: AblateArgs, base: TrainingConfig) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate({**base.model_dump(), **changes(args, base)})
     except ValueError as error:
-        raise UsageError(
-            "NOT_A_CONFIG", f"what the options change is no training configuration: {error}", column="--final-rate, --steps, .."
-        ) from None
+        raise UsageError("NOT_A_CONFIG", "the options change it to no training configuration", got=in_words(error)) from None
 
 
 def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> list[TrainingConfig]:
@@ -121,6 +120,8 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
     if reading := [arm for arm in args.arms or () if arm not in usable]:
         told = f"of these data --arms may be {' '.join(usable)}"
         raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=told)
+    if not args.seeds:
+        raise UsageError("NO_SEEDS", "no seed is named", column="--seeds", expected="one or more whole numbers from 0 on", got="none")
     paths = args.paths or (path_of(base),)
     named = args.arms or _trainable(base, usable, paths)
     if not named:
@@ -133,7 +134,9 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
             asked.append(arm_config(base, arm, path, seed, changes(args, base)))
         except ValueError as error:
             hint = None if PATHS[path]["use_lm"] else "name the --arms: a pool alone has no language model that writes"
-            raise UsageError("NO_SUCH_ARM", f"arm {arm} cannot be trained on path {path}: {error}", column="--arms", hint=hint) from None
+            raise UsageError(
+                "NO_SUCH_ARM", f"arm {arm} cannot be trained on path {path}: {in_words(error)}", column="--arms", hint=hint
+            ) from None
     return asked
 
 
@@ -199,14 +202,25 @@ class Task:
     baselines: Callable[[], Mapping[str, Ranks]] = dict
 
 
-def task_of(args: AblateArgs, data: Path, base: TrainingConfig) -> Task:
-    """The task that ``args`` name."""
-    mask_seen = not base.softmax.repeats
+def targets_of(args: AblateArgs, data: Path) -> Path | None:
+    """The file of the targets; None where items are hidden instead. Raises UsageError: there is no such file."""
     if args.hidden:
+        return None
+    targets = args.targets or data / TARGETS
+    if not targets.is_file():
+        expected = "a Parquet file with user_id and item_id"
+        raise UsageError("NO_TARGETS", "there are no targets", column="--targets", expected=expected, got=f"nothing at {targets}")
+    return targets
+
+
+def task_of(args: AblateArgs, data: Path, base: TrainingConfig, targets: Path | None) -> Task:
+    """The task that ``args`` name; ``targets`` as ``targets_of`` found them."""
+    mask_seen = not base.softmax.repeats
+    if targets is None:
         hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=not mask_seen)
         pairs = hidden.pairs(mask_seen=mask_seen)
         return Task(run=lambda config: run_hidden(config, hidden.data, pairs, args.out, decode=args.decode))
-    held = held_out(data, args.targets or data / TARGETS)
+    held = held_out(data, targets)
     judged = arms_judged_on(held)
     return Task(
         run=lambda config: run_arm(config, data, judged, args.out, decode=args.decode),
@@ -218,10 +232,12 @@ def task_of(args: AblateArgs, data: Path, base: TrainingConfig) -> Task:
 def body(args: AblateArgs) -> int:
     """Run what is not finished yet; table and page of all that is are written anew after each run. Raises UsageError."""
     data, base = sources(args)
+    read_meta(data)  # says what is wrong with a folder that holds no training data
+    targets = targets_of(args, data)
     told = changed(args, base)
     asked = configurations(args, base, images=bool(read_catalogue(data).has_visual.any()))
-    claim(args.out, told, data, None if args.hidden else args.targets or data / TARGETS)
-    task = task_of(args, data, base)
+    claim(args.out, told, data, targets)
+    task = task_of(args, data, base, targets)
     written, (table, page) = finished(args.out), write_results(args.out, task.asked, args.against)
     failed = False
     for config in asked:
@@ -260,9 +276,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = tyro.cli(AblateArgs, args=argv, prog="karma ablate", description=__doc__)
     try:
         return body(args)
-    except (JobError, PretrainedModelError, TrainingDataError) as error:
-        log.error("%s", error)
-        return error.exit_code if isinstance(error, JobError) else names.EXIT_FAILED
+    except (JobError, PretrainedModelError, TrainingDataError, OSError) as error:
+        told = storage_fault(error, place=str(args.out)) if isinstance(error, OSError) else error
+        if told is None:
+            raise
+        log.error("%s", told)
+        return told.exit_code if isinstance(told, JobError) else names.EXIT_FAILED
 
 
 if __name__ == "__main__":

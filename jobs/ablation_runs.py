@@ -1,9 +1,7 @@
 """What finished runs of an ablation left, by path, arm and seed, and one figure a user of each."""
 
-import json
 import os
 import re
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +16,8 @@ from karma.evaluation.knowledge import KINDS
 from karma.evaluation.ranks import CUTOFFS
 from karma.evaluation.slices import Mask, slices_of_columns
 from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER
+from karma.training.kept import read_arrays
+from karma.training.study import left_by
 
 _NAME = re.compile(rf".*-(?P<path>{'|'.join(map(re.escape, PATHS_IN_ORDER))})-(?P<arm>{'|'.join(ARMS_IN_ORDER)})-(?P<seed>\d+)$")
 
@@ -122,25 +122,18 @@ def leave_baselines(folder: Path, asked: str, ranks: Callable[[], Mapping[str, R
 
 def baselines_of(folder: Path, asked: str) -> dict[str, Ranks]:
     """What ``leave_baselines`` wrote of ``asked``; empty where it was not called."""
-    if asked != _asked_of(folder):
-        return {}
-    with np.load(folder / BASELINES) as left:
-        return {name: left[name] for name in left.files if name != _ASKED}
+    left = read_arrays(folder / BASELINES) or {}
+    return {name: ranks for name, ranks in left.items() if name != _ASKED} if asked == _asked_of(folder) else {}
 
 
 def _asked_of(folder: Path) -> str | None:
-    if not (folder / BASELINES).is_file():
-        return None
-    with np.load(folder / BASELINES) as left:
-        return str(left[_ASKED]) if _ASKED in left.files else None
+    left = read_arrays(folder / BASELINES) or {}
+    return str(left[_ASKED]) if _ASKED in left else None
 
 
 def _read(file: Path) -> Finished | None:
-    try:
-        with np.load(file.with_suffix(".npz")) as left:
-            return Finished(figures=json.loads(file.read_text(encoding="utf-8")), arrays={name: left[name] for name in left.files})
-    except (FileNotFoundError, zipfile.BadZipFile):
-        return None
+    left = left_by(file)
+    return None if left is None else Finished(figures=left[0], arrays=left[1])
 
 
 def widest_rate(stem: str, known: Callable[[str], bool]) -> str | None:

@@ -75,6 +75,8 @@ def claim(out: Path, configuration: TrainingConfig, data: Path, targets: Path | 
         "versions": [JUDGE_VERSION, *CODE_VERSIONS], "data": read_meta(data).fingerprint,
         "targets": "hidden items" if targets is None else file_digest(targets), "configuration": configuration.model_dump(mode="json"),
     }  # fmt: skip
+    if out.exists() and not out.is_dir():
+        raise UsageError("NOT_A_FOLDER", "runs need a folder", column="--out", expected="a folder, or nothing yet", got=f"the file {out}")
     out.mkdir(parents=True, exist_ok=True)
     file = out / ASKED
     if not file.is_file():
@@ -82,7 +84,7 @@ def claim(out: Path, configuration: TrainingConfig, data: Path, targets: Path | 
         draft.write_text(json.dumps(asked), encoding="utf-8")
         os.replace(draft, file)
         return
-    ours, theirs = _flat(asked), _flat(json.loads(file.read_text(encoding="utf-8")))
+    ours, theirs = _flat(asked), _flat(_said(file))
     differ = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     if differ:
         raise UsageError(
@@ -90,6 +92,15 @@ def claim(out: Path, configuration: TrainingConfig, data: Path, targets: Path | 
             expected={name: ours.get(name) for name in differ[:NAMED]}, got={name: theirs.get(name) for name in differ[:NAMED]},
             hint="name another folder",
         )  # fmt: skip
+
+
+def _said(file: Path) -> dict[str, Any]:
+    """What the folder was claimed for; nothing where the file is damaged, so that all differs."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

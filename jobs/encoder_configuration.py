@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from jobs.digests import digest_of
 from jobs.errors import UsageError
 from karma.config import TrainingConfig
@@ -13,8 +15,19 @@ def configuration(path: Path) -> Path:
     try:
         TrainingConfig.load(path)
     except (OSError, ValueError) as error:
-        raise UsageError("NOT_A_CONFIG", "--config is no training configuration", expected="a TOML file", got=f"{path}: {error}") from error
+        got = f"{path}: {in_words(error)}"
+        raise UsageError("NOT_A_CONFIG", "--config is no training configuration", expected="a TOML file", got=got) from error
     return path
+
+
+def in_words(error: Exception) -> str:
+    """Which settings are wrong, and how, on one line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    told = [(".".join(map(str, wrong["loc"])), wrong["msg"].removeprefix("Value error, "), wrong["input"]) for wrong in error.errors()]
+    return "; ".join(
+        f"{name} = {value!r}: {said}" if name and not isinstance(value, dict) else f"{name} {said}".strip() for name, said, value in told
+    )
 
 
 def configuration_digest(path: Path) -> str:

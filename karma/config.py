@@ -4,13 +4,13 @@ import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from schemas import names
 
 
 class Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PretrainedModelError(Exception):
@@ -76,11 +76,11 @@ class BackboneConfig(SourceConfig):
     keep_layers: tuple[NonNegativeInt, ...] | None = None
     tuning: Literal["full", "lora", "frozen"] = "full"
     lora: LowRankConfig = LowRankConfig()
-    hidden: int = 128
-    layers: int = 2
-    heads: int = 4
-    intermediate: int = 384
-    vocabulary: int = 4096
+    hidden: PositiveInt = 128
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    intermediate: PositiveInt = 384
+    vocabulary: PositiveInt = 4096
     warm_up_steps: NonNegativeInt | None = None
     warm_up_rate: float = Field(default=3e-3, gt=0)
 
@@ -92,6 +92,12 @@ class BackboneConfig(SourceConfig):
             raise ValueError("keep_layers chooses among the layers of source, but source is not set: use layers")
         if not self.keep_layers or list(self.keep_layers) != sorted(set(self.keep_layers)):
             raise ValueError(f"keep_layers must ascend and name at least one layer, got {list(self.keep_layers)}")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.source is None and self.hidden % (2 * self.heads):  # rotary positions turn pairs of components
+            raise ValueError(f"each of heads = {self.heads} needs an even share of hidden = {self.hidden}")
         return self
 
     @property
@@ -122,8 +128,8 @@ class EncoderConfig(Config):
         max_tokens: most tokens read of an item's text or a query.
     """
 
-    dim: int = 256
-    history_length: int = 100
+    dim: int = Field(default=256, ge=2)
+    history_length: PositiveInt = 100
     event_types: tuple[str, ...] = names.EVENT_TYPES
     reading_dim: NonNegativeInt = 0
     use_lm: bool = True
@@ -132,10 +138,10 @@ class EncoderConfig(Config):
     use_collaborative: bool = True
     use_text: bool = True
     use_visual: bool = True
-    kernel_exponents: tuple[float, ...] = (1.0, 0.3)
+    kernel_exponents: tuple[float, ...] = Field(default=(1.0, 0.3), min_length=1)
     latent_semantics: NonNegativeInt = 384
-    visual_components: int = 128
-    max_tokens: int = 32
+    visual_components: PositiveInt = 128
+    max_tokens: PositiveInt = 32
 
     @model_validator(mode="after")
     def _something_is_read(self) -> Self:
@@ -178,17 +184,23 @@ class ObjectiveConfig(Config):
             time of a step of hundreds of histories.
     """
 
-    action: float = 1.0
-    generation: float = 0.1
-    reconstruct_interest: float = 0.1
-    reconstruct_item: float = 0.1
-    visual: float = 0.1
+    action: NonNegativeFloat = 1.0
+    generation: NonNegativeFloat = 0.1
+    reconstruct_interest: NonNegativeFloat = 0.1
+    reconstruct_item: NonNegativeFloat = 0.1
+    visual: NonNegativeFloat = 0.1
     visual_by: Literal["mse", "diffusion"] = "mse"
-    ramp_steps: int = 100
-    prefix_tokens: int = 4
-    decoder_hidden: int = 128
-    decoder_layers: int = 1
-    decoded: int = Field(default=64, ge=1)
+    ramp_steps: NonNegativeInt = 100
+    prefix_tokens: PositiveInt = 4
+    decoder_hidden: PositiveInt = 128
+    decoder_layers: PositiveInt = 1
+    decoded: PositiveInt = 64
+
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> Self:
+        if not (self.action or self.generation or self.reconstruct_interest or self.reconstruct_item or self.visual):
+            raise ValueError("all objectives are off: give one of them a weight above 0")
+        return self
 
 
 class SoftmaxConfig(Config):
@@ -206,8 +218,8 @@ class SoftmaxConfig(Config):
         temperature: where the learnt temperature starts; it stays within [0.01, 1].
     """
 
-    full_up_to: int = 20_000
-    uniform: int = 1024
+    full_up_to: NonNegativeInt = 20_000
+    uniform: NonNegativeInt = 1024
     repeats: bool = True
     mask_window: bool = False
     exposed: NonNegativeInt = 0
@@ -261,8 +273,8 @@ class TrainingConfig(Config):
         precision: "auto" takes bf16 where the processor computes in it.
     """
 
-    name: str = "karma"
-    seed: int = 0
+    name: str = Field(default="karma", pattern=r"^\w[\w.+-]*$", max_length=100)
+    seed: NonNegativeInt = 0
     encoder: EncoderConfig = EncoderConfig()
     backbone: BackboneConfig = BackboneConfig()
     text_encoder: TextEncoderConfig = TextEncoderConfig()
@@ -273,26 +285,26 @@ class TrainingConfig(Config):
     ties: Literal["strict", "in_order"] = "strict"
     targets: Literal["next", "basket"] = "next"
     held_out_users: float = Field(default=0.5, gt=0, le=1)
-    steps: int = 500
-    windows: int = 32
-    positions: int = 16
-    accumulate: int = Field(default=1, ge=1)
+    steps: PositiveInt = 500
+    windows: PositiveInt = 32
+    positions: PositiveInt = 16
+    accumulate: PositiveInt = 1
     shown_queries: float = Field(default=0.3, ge=0, le=1)
-    event_dropout: float = 0.1
-    collaborative_dropout: float = 0.1
-    collaborative_noise: float = 0.0
-    learning_rate: float = 1e-3
-    rate_collaborative: float = 0.5
-    rate_residual: float = 0.2
-    rate_backbone: float = 1.0
-    weight_decay: float = 0.01
-    learning_warm_up: int = 50
+    event_dropout: float = Field(default=0.1, ge=0, lt=1)
+    collaborative_dropout: float = Field(default=0.1, ge=0, lt=1)
+    collaborative_noise: NonNegativeFloat = 0.0
+    learning_rate: PositiveFloat = 1e-3
+    rate_collaborative: NonNegativeFloat = 0.5
+    rate_residual: NonNegativeFloat = 0.2
+    rate_backbone: NonNegativeFloat = 1.0
+    weight_decay: NonNegativeFloat = 0.01
+    learning_warm_up: NonNegativeInt = 50
     final_rate: float = Field(default=0.05, ge=0, le=1)
-    clip: float = 1.0
-    validate_every: int = 50
-    patience: int = 5
-    max_seconds: float | None = None
-    threads: int | None = None
+    clip: PositiveFloat = 1.0
+    validate_every: PositiveInt = 50
+    patience: PositiveInt = 5
+    max_seconds: PositiveFloat | None = None
+    threads: PositiveInt | None = None
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
     @model_validator(mode="after")

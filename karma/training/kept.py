@@ -3,6 +3,8 @@
 Shapes: n histories, m items, d dimensions, s = 1 + HISTORY positions of the attention.
 """
 
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,6 +84,15 @@ def untrained_of(work: Path) -> dict[str, npt.NDArray[Any]]:
 def _attention(encoder: ServingEncoder, items: Vectors, asked: Asked) -> dict[str, npt.NDArray[Any]]:
     found = sinks_of(encoder, items, asked.place, asked.histories)
     return {} if found is None else {"attention": found.mean_map.numpy(), "sinks": np.asarray(found.score, np.float32)}
+
+
+def read_arrays(file: Path) -> Arrays | None:
+    """All arrays of an npz file; None where there is none, or it is damaged."""
+    try:
+        with np.load(file) as left:
+            return {name: left[name] for name in left.files}
+    except (FileNotFoundError, EOFError, ValueError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def decoded(encoder: ServingEncoder, interests: Vectors, items: Vectors, ranks: Longs, asked: Asked) -> tuple[dict[str, Any], Arrays]:

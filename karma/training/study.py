@@ -22,7 +22,7 @@ from karma.precision import training_device
 from karma.serving import ServingEncoder
 from karma.text import render_item
 from karma.training.data import Meta, read_meta
-from karma.training.kept import Arrays, Asked, decoded, keep_untrained, kept_of, untrained_of
+from karma.training.kept import Arrays, Asked, decoded, keep_untrained, kept_of, read_arrays, untrained_of
 from karma.training.run import Run
 from karma.training.title_nats import title_nats
 from karma.training.trainer import provenance, train, version_of
@@ -149,18 +149,32 @@ def _curve(path: Path) -> list[dict[str, float]]:
     return [rows[step] for step in sorted(rows)]
 
 
+def left_by(figures: Path) -> tuple[Mapping[str, Any], Arrays] | None:
+    """Figures and arrays of the finished run that left the file ``figures``, and one of arrays beside it.
+
+    None where there is none, or one of them cannot be read, which the log then says: asked for again, the run is done again.
+    """
+    if not figures.is_file():
+        return None
+    try:
+        told, arrays = json.loads(figures.read_text(encoding="utf-8")), read_arrays(figures.with_suffix(".npz"))
+    except ValueError:
+        told, arrays = None, None
+    if arrays is None or not isinstance(told, dict) or "made_of" not in told:
+        log.warning("%s, or the arrays beside it, cannot be read: this run counts as not finished", figures)
+        return None
+    return told, arrays
+
+
 def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], study: Study) -> Mapping[str, Any]:
     figures, meta = out / f"{config.name}.json", read_meta(data)
     version = version_of(config, meta)
     made_of = value_digest(JUDGE_VERSION, version, targets)
-    if figures.is_file():
-        found: Mapping[str, Any] = json.loads(figures.read_text())
-        if found["made_of"] == made_of:
-            if study.decode and "decoded" not in found:
-                log.info(
-                    "%s is finished, and nothing is decoded: its encoder is gone; without %s it is trained again", config.name, figures
-                )
-            return found
+    left = left_by(figures)
+    if left is not None and left[0]["made_of"] == made_of:
+        if study.decode and "decoded" not in left[0]:
+            log.info("%s is finished, and nothing is decoded: its encoder is gone; without %s it is trained again", config.name, figures)
+        return left[0]
     work = out / f".{version}"  # what an interrupted run left here is gone on from
     for other in out.glob(f".{config.name}-*"):
         if other != work:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from karma.evaluation.ranks import CUTOFFS, hit_rate, rank_of_target
@@ -19,6 +20,7 @@ from karma.training.data import Histories, Ints
 from karma.training.examples import Split
 from karma.training.losses import history_batch, item_vectors
 from karma.training.start import CatalogueTensors
+from karma.training.step import DivergedError
 
 USERS_AT_ONCE = 128
 
@@ -39,12 +41,18 @@ class Validation:
 
     def measure(self, model: KarmaEncoder) -> dict[str, float]:
         """``measures`` of the encoder, and the shape of item and interest vectors, and of each of their blocks; the encoder is left in
-        training mode."""
+        training mode.
+
+        Raises:
+            DivergedError: a vector is zero or not finite, as after a step too large, whose own loss still was.
+        """
         model.eval()
         with torch.inference_mode():
             items = item_vectors(model, self.tensors, torch.arange(len(self.tensors.rows)))
             interests = [self._interests(model, items, last) for last in self._blocks(self.split.last_seen)]
         model.train()
+        if not all(torch.isfinite(F.normalize(block)).all() and block.any(-1).all() for block in (items, *interests)):
+            raise DivergedError("a vector is zero or not finite")
         found = measures(self._ranks([(block @ items.T).cpu().numpy() for block in interests]), len(items))
         clouds = {"items": items, "interests": torch.cat([*interests, items[:0]])}
         if model.config.reading_dim:

@@ -1,6 +1,7 @@
 """Training: the data folder, the collaborative start, and a planted world whose two groups must be found."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,30 @@ def test_every_arm_trains(arm: str, planted: Planted) -> None:
     run.fit(progress=False)
     assert [row["step"] for row in run.progress.log] == [3, 6]
     assert all(np.isfinite(value) for row in run.progress.log for value in row.values())
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"steps": 0}, {"validate_every": 0}, {"patience": 0}, {"windows": 0}, {"seed": -1}, {"threads": 0}, {"event_dropout": 1.0},
+        {"learning_rate": math.nan}, {"rate_backbone": -1.0}, {"name": "../elsewhere"}, {"name": ""}, {"encoder": {"dim": 0}},
+        {"encoder": {"history_length": 0}}, {"encoder": {"kernel_exponents": []}}, {"backbone": {"hidden": 32, "heads": 3}},
+        {"backbone": {"hidden": 12, "heads": 4}}, {"guard": {"lowest_rank": math.nan}}, {"softmax": {"uniform": -1}},
+        {"objectives": dict.fromkeys(("action", "generation", "reconstruct_interest", "reconstruct_item", "visual"), 0)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_settings_that_cannot_be_meant_are_refused(told: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        TrainingConfig.model_validate(told)
+
+
+def test_an_encoder_that_a_last_step_blew_up_is_said_to_diverge(planted: Planted) -> None:
+    """The losses of step 1 are finite; what the step leaves behind is not."""
+    config = tiny_config(steps=1, learning_rate=1e30, learning_warm_up=0)
+    run = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False)
+    with pytest.raises(DivergedError, match="not finite"):
+        run.fit(progress=False)
 
 
 @pytest.mark.parametrize("part", ["use_lm", "use_visual"])
@@ -237,7 +262,7 @@ def test_a_backbone_from_a_folder_leaves_no_trace_of_the_folder(planted: Planted
     assert version_of(changed, read_meta(planted.data)) != folder.name
 
 
-GOLDEN_TRAINER = "3"
+GOLDEN_TRAINER = "4"
 GOLDEN_LOSSES = {
     "action": 4.55454, "generation": 4.99746, "reconstruct_interest": 5.80209, "reconstruct_item": 5.74617, "visual": 0.62142,
 }  # fmt: skip

@@ -57,6 +57,37 @@ def test_the_set_is_ablated_and_what_is_finished_is_not_run_again(root: Path, tm
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")} == left
 
 
+@pytest.mark.parametrize(
+    ("file", "left"),
+    [
+        ("tiny-pool-action-0.npz", b"PK torn"), ("tiny-pool-action-0.npz", b""), ("tiny-pool-action-0.npz", None),
+        ("tiny-pool-action-0.json", b'{"n": 4'), ("tiny-pool-action-0.json", b"{}"), ("baselines.npz", b"PK torn"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_of_a_run_is_made_again(root: Path, tmp_path: Path, file: str, left: bytes | None) -> None:
+    told = ["--set", str(root), "--out", str(tmp_path), "--arms", "action", "--paths", "pool", "--seeds", "0"]
+    assert main(told) == names.EXIT_DONE
+    whole = (tmp_path / "table.md").read_text()
+    if left is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_bytes(left)
+    assert main(told) == names.EXIT_DONE
+    assert (tmp_path / "table.md").read_text() == whole
+    assert "popularity" in whole
+
+
+def test_what_is_not_there_is_said(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    for flag, path, code in (
+        ("--targets", tmp_path / "none", "[NO_TARGETS]"), ("--out", tmp_path / "file", "[NOT_A_FOLDER]"),
+        ("--data", tmp_path / "none", "meta.json cannot be read"),
+    ):  # fmt: skip
+        assert main(["--set", str(root), "--out", str(tmp_path / "out"), "--paths", "pool", flag, str(path)]) != names.EXIT_DONE
+        assert code in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,7 +97,7 @@ def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("told", [["--final-rate", "2"], ["--config", "conf/nowhere.toml"]])
+@pytest.mark.parametrize("told", [["--final-rate", "2"], ["--steps", "0"], ["--config", "conf/nowhere.toml"]])
 def test_settings_that_are_none_are_refused_as_such(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, told: list[str]) -> None:
     assert main(["--set", str(root), "--out", str(tmp_path / "out"), *told]) == names.EXIT_USAGE
     assert "[NOT_A_CONFIG]" in caplog.text
