@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 
 from karma.artefact import load_encoder
 from karma.evaluation.baselines import HeldOut, baseline_ranks
-from karma.evaluation.bootstrap import JUDGED_USERS, PairedDifference, paired_difference
+from karma.evaluation.bootstrap import JUDGED_USERS, PairedDifference, hit_difference, paired_difference
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, encode_users, evaluate_targets, target_ranks
 from karma.evaluation.ranks import CUTOFFS, hit_rate
 from karma.evaluation.slices import slices_of
@@ -197,7 +197,7 @@ def _differences(ranks: Mapping[str, Ranks], corpus: int) -> dict[str, dict[str,
 
 def rate_interval(ranks: Ranks, k: int) -> dict[str, float]:
     """HR@k of int64 [n] ranks, two or more, with its 95 % interval from resampled users, as figures."""
-    return interval((ranks <= k).astype(float), np.zeros(len(ranks)))
+    return _as_figures(hit_difference(ranks <= k, np.zeros(len(ranks), bool), seed=BOOTSTRAP_SEED))
 
 
 def differences_of_rates(ranks: Ranks, others: Ranks, corpus: int) -> dict[str, dict[str, float]]:
@@ -208,7 +208,7 @@ def differences_of_rates(ranks: Ranks, others: Ranks, corpus: int) -> dict[str, 
 
 def difference_of_hits(ranks: Ranks, others: Ranks, k: int) -> PairedDifference:
     """HR@k of ``ranks`` minus that of ``others``, int64 [n] each, of the same two or more users."""
-    return paired_difference((ranks <= k).astype(float), (others <= k).astype(float), seed=BOOTSTRAP_SEED)
+    return hit_difference(ranks <= k, others <= k, seed=BOOTSTRAP_SEED)
 
 
 def interval(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> dict[str, float]:

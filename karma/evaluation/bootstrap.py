@@ -68,6 +68,28 @@ def paired_difference(
     return PairedDifference(mean=float(differences.mean()), low=low, high=high, users=len(differences))
 
 
+def hit_difference(a: npt.ArrayLike, b: npt.ArrayLike, *, seed: int, resamples: int = 10_000, confidence: float = 0.95) -> PairedDifference:
+    """``paired_difference`` of hits, in a time that does not grow with the users.
+
+    A difference of two hits is -1, 0 or 1, so a draw of users is one of three counts: multinomial, with the shares that were found.
+
+    Args:
+        a, b: bool [n], whether the user's target was hit.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: the shapes differ, there are fewer than two users, or a value is neither true nor false.
+    """
+    ours, theirs = np.asarray(a), np.asarray(b)
+    if ours.shape != theirs.shape or ours.ndim != 1 or len(ours) < 2 or ours.dtype != bool or theirs.dtype != bool:
+        raise ValueError(f"need two lists of hits of the same two or more users, got shapes {ours.shape} and {theirs.shape}")
+    lost, level, gained = (int(np.sum(of)) for of in (theirs & ~ours, ours == theirs, ours & ~theirs))
+    n = len(ours)
+    draws = np.random.default_rng(seed).multinomial(n, np.array([lost, level, gained]) / n, size=resamples)
+    low, high = np.quantile((draws[:, 2] - draws[:, 0]) / n, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return PairedDifference(mean=(gained - lost) / n, low=float(low), high=float(high), users=n)
+
+
 def weighted_mean_interval(
     values: npt.ArrayLike, weights: npt.ArrayLike, *, seed: int, resamples: int = 10_000, confidence: float = 0.95
 ) -> tuple[float, float]:

@@ -160,7 +160,7 @@ def left_by(figures: Path) -> tuple[Mapping[str, Any], Arrays] | None:
         told, arrays = json.loads(figures.read_text(encoding="utf-8")), read_arrays(figures.with_suffix(".npz"))
     except ValueError:
         told, arrays = None, None
-    if arrays is None or not isinstance(told, dict) or "made_of" not in told:
+    if arrays is None or not isinstance(told, dict) or "n" not in told:
         log.warning("%s, or the arrays beside it, cannot be read: this run counts as not finished", figures)
         return None
     return told, arrays
@@ -171,7 +171,7 @@ def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], stu
     version = version_of(config, meta)
     made_of = value_digest(JUDGE_VERSION, version, targets)
     left = left_by(figures)
-    if left is not None and left[0]["made_of"] == made_of:
+    if left is not None and left[0].get("made_of") == made_of:
         if study.decode and "decoded" not in left[0]:
             log.info("%s is finished, and nothing is decoded: its encoder is gone; without %s it is trained again", config.name, figures)
         return left[0]

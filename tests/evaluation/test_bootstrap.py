@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from karma.evaluation.bootstrap import paired_difference, weighted_mean_interval
+from karma.evaluation.bootstrap import hit_difference, paired_difference, weighted_mean_interval
 
 
 def test_interval_of_a_mean_is_close_to_the_normal_one() -> None:
@@ -37,6 +37,18 @@ def test_equal_arms_differ_by_nothing() -> None:
     found = paired_difference([0, 1, 1], [0, 1, 1], seed=0)
 
     assert (found.mean, found.low, found.high, found.above_zero) == (0.0, 0.0, 0.0, False)
+
+
+def test_hits_are_resampled_as_any_figures_are() -> None:
+    rng = np.random.default_rng(6)
+    ours, theirs = rng.random(400) < 0.5, rng.random(400) < 0.3
+    fast, plain = hit_difference(ours, theirs, seed=0), paired_difference(ours.astype(float), theirs.astype(float), seed=0)
+    assert (fast.mean, fast.users) == (pytest.approx(plain.mean), plain.users)
+    assert (fast.low, fast.high) == pytest.approx((plain.low, plain.high), abs=0.005)  # two draws of users: a user is .0025
+    assert hit_difference(theirs, ours, seed=0).mean == -fast.mean
+    assert hit_difference(ours, ours, seed=0).holds_zero
+    with pytest.raises(ValueError, match="two or more users"):
+        hit_difference([True], [False], seed=0)
 
 
 def test_a_weighted_mean_keeps_each_group_with_its_weight() -> None:

@@ -48,7 +48,7 @@ def test_a_configuration_says_which_path_is_its_own(path: InterestPath) -> None:
 
 def test_too_few_components_for_two_blocks_are_refused() -> None:
     with pytest.raises(ValueError, match="each block needs"):
-        arm_config(tiny_config(encoder={"dim": 1}), "action", "blocks", 0, {})
+        arm_config(tiny_config(encoder={"dim": 3}), "action", "blocks", 0, {})
 
 
 @pytest.mark.parametrize("reading_dim", [0, 5])
