@@ -5,6 +5,7 @@ optimiser's moments and the step are therefore all that a run has to keep. One f
 be half of one validation and half of another.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -34,7 +35,7 @@ def save_checkpoint(path: Path, version: str, learner: Learner, optimiser: torch
         tensors.update(_named(_BEST, best.weights))
     figures = {
         "version": version, "step": progress.step, "seconds": progress.seconds, "log": progress.log,
-        "best": {"metrics": best.metrics, "step": best.step},
+        "best": {"metrics": best.metrics, "step": best.step}, "digest": _digest(tensors),
     }  # fmt: skip
     draft = path.with_name(f".{path.name}.draft")
     save_file(tensors, draft, metadata={_FIGURES: json.dumps(figures)})
@@ -44,13 +45,15 @@ def save_checkpoint(path: Path, version: str, learner: Learner, optimiser: torch
 
 
 def load_checkpoint(path: Path, version: str, learner: Learner, optimiser: torch.optim.Optimizer) -> Progress | None:
-    """Set learner and optimiser to what ``path`` holds; None, and nothing is set, where it is missing, torn or of another run."""
+    """Set learner and optimiser to what ``path`` holds; None, and nothing is set, where it is missing, torn, changed or of another run."""
     if not path.is_file():
         return None
     try:
         figures, tensors = _read(path)
         if figures["version"] != version:
             raise ValueError(f"it is of {figures['version']}")
+        if figures["digest"] != _digest(tensors):
+            raise ValueError("its bytes are not those that were written")
         present = _parts(_PRESENT, tensors, learner)
         best = figures["best"]
         weights = present if best["step"] == figures["step"] else _parts(_BEST, tensors, learner)
@@ -69,6 +72,15 @@ def load_checkpoint(path: Path, version: str, learner: Learner, optimiser: torch
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     with safe_open(path, framework="pt") as file:
         return json.loads((file.metadata() or {})[_FIGURES]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """sha256 of names and bytes: a changed bit would train another encoder without a word."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _named(role: str, state: list[dict[str, Tensor]]) -> dict[str, Tensor]:

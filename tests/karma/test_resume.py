@@ -148,11 +148,12 @@ def test_each_validation_can_be_read_while_the_run_goes_on(planted: Planted, tmp
     assert [row["step"] for row in log_of(tmp_path)] == [3]
 
 
-@pytest.mark.parametrize("damage", ["torn", "empty", "no safetensors"])
+@pytest.mark.parametrize("damage", ["torn", "empty", "no safetensors", "one bit"])
 def test_a_torn_checkpoint_is_ignored_and_named(damage: str, planted: Planted, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = unfinished(planted, tmp_path)
     content = path.read_bytes()
-    path.write_bytes({"torn": content[: len(content) // 2], "empty": b"", "no safetensors": b"{}" * 100}[damage])
+    one_bit = content[:-1] + bytes([content[-1] ^ 1])
+    path.write_bytes({"torn": content[: len(content) // 2], "empty": b"", "no safetensors": b"{}" * 100, "one bit": one_bit}[damage])
     whole = trained(config(), planted.data, tmp_path / "whole")
     assert artefact_digest(train(config(), planted.data, tmp_path / "encoders", progress=False)) == artefact_digest(whole)
     assert any(str(path) in record.getMessage() and "begins anew" in record.getMessage() for record in caplog.records)
