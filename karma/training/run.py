@@ -144,7 +144,11 @@ class Run:
         return self.stepper.take(step)
 
     def _validate(self, told: Progress, losses: dict[str, float], state: StateFolder | None) -> None:
-        """Validate, log, and keep what is best and where the run is. Raises CollapseError."""
+        """Validate, log, and keep what is best and where the run is. Raises CollapseError.
+
+        What was not trained is only the best until something is: on few held-out users noise may put it first, and no objective
+        has formed it.
+        """
         found = self.validation.measure(self.learner.model)
         facts = {name: float(value) for name, value in self.stepper.facts.items()}
         row = {"step": told.step, "seconds": told.seconds, **losses, **facts, **found}
@@ -155,7 +159,7 @@ class Run:
         if self.observer is not None:
             self.observer(told.step, self)
         refuse_collapse(self.config, row, self.validation.vectors)
-        if found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
+        if told.best.step == 0 or found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
             told.best = Best(found, told.step, self.learner.state())
         if state:
             state.keep(self.learner, self.optimiser, told)

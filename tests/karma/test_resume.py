@@ -108,7 +108,7 @@ def test_a_run_that_lost_its_patience_does_not_go_on(planted: Planted, tmp_path:
             train(impatient, planted.data, tmp_path / "encoders", progress=False)
     monkeypatch.setattr(Run, "step", lambda *_: pytest.fail("took a step"))
     assert train(impatient, planted.data, tmp_path / "encoders", progress=False).is_dir()
-    assert [row["step"] for row in log_of(tmp_path)] == [EVERY]
+    assert [row["step"] for row in log_of(tmp_path)] == [EVERY, 2 * EVERY]
 
 
 class Clock:

@@ -19,8 +19,9 @@ from karma.training.collaborative import collaborative_start, items_taken
 from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_meta, read_training_data
 from karma.training.losses import appended, queries_of
 from karma.training.optimiser import rate_at
-from karma.training.run import DivergedError, Run
+from karma.training.run import CHOSEN_BY, DivergedError, Run
 from karma.training.trainer import TRAINER_VERSION, version_of
+from karma.training.validation import Validation
 from tests.karma.conftest import Planted
 from tests.karma.planted import EVENTS, FEATURES, USERS, group_of, tiny_config, write_world
 from tests.karma.test_examples import histories_of
@@ -128,6 +129,16 @@ def test_every_arm_trains(arm: str, planted: Planted) -> None:
 def test_settings_that_cannot_be_meant_are_refused(told: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         TrainingConfig.model_validate(told)
+
+
+def test_what_was_not_trained_is_never_chosen(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the trained encoder is worse than the one before training; the best of them is the second of three."""
+    looks = iter([0.9, 0.1, 0.3, 0.2])
+    measure = Validation.measure
+    monkeypatch.setattr(Validation, "measure", lambda self, model: {**measure(self, model), CHOSEN_BY: next(looks)})
+    config = tiny_config(steps=6, validate_every=2)
+    run = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False)
+    assert run.fit(progress=False)["step"] == 4
 
 
 def test_an_encoder_that_a_last_step_blew_up_is_said_to_diverge(planted: Planted) -> None:
