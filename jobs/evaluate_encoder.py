@@ -20,6 +20,7 @@ from jobs.held_out_figures import figures_of, judge
 from jobs.knowledge_measures import knowledge_of
 from jobs.report.encoder_facts import EncoderHeading
 from jobs.report.write_encoder import encoder_page, write_encoder_report
+from jobs.showing.held_out import print_held_out, print_measures
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.train_encoder import write_training_data
 from jobs.transforms.label_window import LabelWindow, first_taken, shown_to
@@ -128,10 +129,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         window = LabelWindow(since=encoder.trained_until, days=args.window_days)
         row = run_stage(context, evaluate_stage(encoder, window, args.probe_steps), window.last_day)
         console = Console(width=160)
-        for name, value in json.loads(row.details.get("figures", "{}")).items():
-            console.print(f"{name:>12}: {value}", highlight=False)
+        if figures := json.loads(row.details.get("figures", "{}")):
+            print_held_out(console, figures, "What users took first")
+            print_measures(console, figures)
         if (page := encoder_page(context.places.report, encoder.version)).is_file():
-            console.print(f"{'report':>12}: {page}", soft_wrap=True, markup=False)
+            console.print(f"report: {page}", soft_wrap=True, markup=False)
         return exit_code(row)
 
     return run_main(EvaluateEncoderArgs, body, argv, prog="karma evaluate-encoder")

@@ -6,17 +6,14 @@ from typing import Any
 
 from rich.console import Console
 
-from jobs.held_out_figures import ENCODER, ENCODER_AND_QUERY
 from jobs.landing import BULK
 from jobs.landing_images import LANDING
 from jobs.ledger import LedgerRow
+from jobs.showing.held_out import print_held_out
 from jobs.showing.printing import print_carried, print_days, print_gates, print_tables, table_of
 from jobs.stage import Context
-from karma.evaluation.ranks import CUTOFFS
 from schemas import names
 
-_SLICED = (ENCODER, ENCODER_AND_QUERY, "co+text")
-"""Methods shown for every slice of the targets; summary.json has all."""
 _INGEST_JOBS = {names.EVENTS: names.INGEST_EVENTS_JOB, names.ITEMS: names.INGEST_ITEMS_JOB, names.IMPRESSIONS: names.INGEST_IMPRESSIONS_JOB}
 
 
@@ -42,32 +39,10 @@ def show(console: Console, summary: Mapping[str, Any], rows: Sequence[LedgerRow]
     print_gates(console, summary["gates"])
     print_carried(console, rows)
     if "leave_last_out" in summary["metrics"]:
-        _print_figures(console, summary["metrics"]["leave_last_out"])
+        print_held_out(console, summary["metrics"]["leave_last_out"], "Leave-last-out")
     _print_join(console, summary["join"])
     console.print(table_of("Seconds", ("step", "s"), list(summary["seconds"].items())))
     console.print(table_of("Where", ("what", "path"), list(summary["paths"].items())))
-
-
-def _print_figures(console: Console, figures: Mapping[str, Any]) -> None:
-    cutoffs = [f"HR@{k}" for k in CUTOFFS]
-    methods = {name: rates for name, rates in figures.items() if isinstance(rates, Mapping) and cutoffs[0] in rates}
-    lines = [(name, *_cells(rates, cutoffs)) for name, rates in methods.items()]
-    for name, of_slice in [*figures["slices"].items(), ("a typed query", figures["query"])]:
-        lines += [
-            (f"{name}, n = {of_slice['n']:,}: {method}", *_cells(of_slice[method], cutoffs)) for method in _SLICED if method in of_slice
-        ]
-    title = f"Leave-last-out: n = {figures['n']}, {figures['dropped']} dropped, seen items {figures['seen_items']}"
-    console.print(table_of(title, ("method", *cutoffs), lines))
-    against = [(name, *_differences(by_cut, cutoffs)) for name, by_cut in figures["differences"].items()]
-    console.print(table_of("Encoder minus baseline, with 95 % paired over users", ("baseline", *cutoffs), against))
-
-
-def _differences(by_cut: Mapping[str, Mapping[str, float]], cutoffs: Sequence[str]) -> list[str]:
-    return [f"{d['mean']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]" if (d := by_cut.get(cut)) else "n/a" for cut in cutoffs]
-
-
-def _cells(rates: Mapping[str, float | None], cutoffs: Sequence[str]) -> list[str]:
-    return ["n/a" if (rate := rates[cut]) is None else f"{rate:.3f}" for cut in cutoffs]
 
 
 def _print_join(console: Console, join: Mapping[str, Any]) -> None:
