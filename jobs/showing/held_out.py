@@ -36,8 +36,10 @@ def print_measures(console: Console, figures: Mapping[str, Any]) -> None:
     if days:
         console.print(table_of("By age of the vector", ("days", *_CUTS), [(day, *_cells(rates)) for day, rates in days]))
     for name, value in _INTERVALS.items():
-        if value in (told := figures.get(name, {})):
-            console.print(f"{name}: {told[value]:.3f} [{told['low']:.3f}, {told['high']:.3f}], n = {told['n']:,}", highlight=False)
+        told = figures.get(name, {})
+        if told.get(value) is not None:
+            interval = f" [{told['low']:.3f}, {told['high']:.3f}]" if told.get("low") is not None else ""  # of one group there is none
+            console.print(f"{name}: {told[value]:.3f}{interval}, n = {told['n']:,}", highlight=False, markup=False)
     if missing := figures.get("days_not_ingested"):
         console.print(f"days of the window that are not ingested: {len(missing)}, {missing[0]} to {missing[-1]}", highlight=False)
 

@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from jobs.showing.held_out import print_held_out, print_measures
@@ -28,7 +29,12 @@ def test_rates_and_differences_are_printed_by_cut_off() -> None:
     assert ["gAUC: 0.654 [0.601, 0.702], n = 20"] in lines
 
 
-def test_what_was_not_measured_is_left_out() -> None:
-    told = " ".join(cell for line in printed(UNMEASURED) for cell in line)
+@pytest.mark.parametrize("page", [{"n": 0}, {"n": 0, "value": None}])
+def test_what_was_not_measured_is_left_out(page: dict) -> None:
+    told = " ".join(cell for line in printed({**UNMEASURED, "gAUC": page}) for cell in line)
     assert "encoder" in told
     assert not any(name in told for name in ("gAUC", "decodability", "By age", "appended minus"))
+
+
+def test_of_one_page_of_results_there_is_no_interval() -> None:
+    assert ["gAUC: 0.500, n = 1"] in printed({**FIGURES, "gAUC": {"n": 1, "value": 0.5}})
