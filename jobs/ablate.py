@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import tyro
-from pydantic import ValidationError
 
 from jobs.ablation_paths import pairs_markdown, path_pairs
 from jobs.ablation_runs import Ranks, baselines_of, finished_runs, leave_baselines
@@ -153,10 +152,8 @@ def _why_not(base: TrainingConfig, arm: Arm, path: InterestPath) -> str | None:
     """Why ``arm`` cannot be trained on ``path``; None where it can."""
     try:
         arm_config(base, arm, path, 0, {})
-    except ValidationError as error:
-        return f"path {path}: {'; '.join(found['msg'] for found in error.errors())}"
     except ValueError as error:
-        return f"path {path}: {error}"
+        return f"path {path}: {in_words(error)}"
     return None
 
 

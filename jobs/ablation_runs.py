@@ -111,7 +111,7 @@ def leave_baselines(folder: Path, asked: str, ranks: Callable[[], Mapping[str, R
     Args:
         asked: digest of what the baselines were asked; ranks of another one are replaced.
     """
-    if asked == _asked_of(folder):
+    if str(_left(folder).get(_ASKED)) == asked:
         return False
     draft = folder / f"{BASELINES}.{os.getpid()}.draft"  # several processes may share the folder
     with draft.open("wb") as left:
@@ -122,13 +122,12 @@ def leave_baselines(folder: Path, asked: str, ranks: Callable[[], Mapping[str, R
 
 def baselines_of(folder: Path, asked: str) -> dict[str, Ranks]:
     """What ``leave_baselines`` wrote of ``asked``; empty where it was not called."""
-    left = read_arrays(folder / BASELINES) or {}
-    return {name: ranks for name, ranks in left.items() if name != _ASKED} if asked == _asked_of(folder) else {}
+    left = dict(_left(folder))
+    return left if str(left.pop(_ASKED, None)) == asked else {}
 
 
-def _asked_of(folder: Path) -> str | None:
-    left = read_arrays(folder / BASELINES) or {}
-    return str(left[_ASKED]) if _ASKED in left else None
+def _left(folder: Path) -> Mapping[str, npt.NDArray[Any]]:
+    return read_arrays(folder / BASELINES) or {}
 
 
 def _read(file: Path) -> Finished | None:
