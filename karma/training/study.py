@@ -18,7 +18,7 @@ from karma.config import TrainingConfig
 from karma.evaluation.evaluate import Catalogue, Evaluation, History, Vectors, evaluate_targets
 from karma.evaluation.knowledge import COLD, NEW, Pairs, judge
 from karma.manifest import value_digest
-from karma.precision import training_device
+from karma.precision import training_device, wants_bf16
 from karma.serving import ServingEncoder
 from karma.text import render_item
 from karma.training.data import Meta, read_meta
@@ -31,7 +31,7 @@ log = logging.getLogger("karma.arms")
 
 CURVE = "curve.jsonl"
 
-JUDGE_VERSION = 3
+JUDGE_VERSION = 4
 """Raised with any change of what a finished run holds or of how it is measured: older runs are then done again, in another folder
 (``jobs/ablation_set.py``)."""
 
@@ -189,7 +189,7 @@ def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], stu
             if study.observe is not None:
                 study.observe(step, run, encoder, work)
 
-    encoder = _loaded(train(config, data, work / "encoders", progress=False, observer=observer))
+    encoder = _loaded(train(config, data, work / "encoders", progress=False, observer=observer), config)
     judged = study.judged(encoder, work)
     told, more = decoded(encoder, judged.interests, judged.items, judged.ranks, study.asked) if study.decode else ({}, {})
     kept = kept_of(encoder, judged.interests, judged.items, study.asked)
@@ -208,7 +208,7 @@ def _as_served(run: Run, meta: Meta, folder: Path) -> Iterator[ServingEncoder]:
     run.keep_anchors()
     made = provenance(run.config.name, run.config, meta, {})
     export_encoder(folder, run.learner.model, run.start.tokenizer, run.start.item_ids, made)
-    yield _loaded(folder)
+    yield _loaded(folder, run.config)
     shutil.rmtree(folder)
 
 
@@ -220,8 +220,11 @@ def _leave_arrays(path: Path, arrays: Arrays) -> None:
     os.replace(draft, path)
 
 
-def _loaded(folder: Path) -> ServingEncoder:
-    return load_encoder(folder, artefact_digest(folder), device=training_device().type)
+def _loaded(folder: Path, config: TrainingConfig) -> ServingEncoder:
+    """A pretrained backbone computes as in training, since in float32 it reads some thousand histories in minutes; what is made here, in float32."""
+    device = training_device()
+    bf16 = config.backbone.source is not None and wants_bf16(config.precision, device)
+    return load_encoder(folder, artefact_digest(folder), bf16=bf16, device=device.type)
 
 
 def _figures(judged: Evaluation) -> dict[str, Any]:

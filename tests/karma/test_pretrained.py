@@ -4,6 +4,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, BertConfig, GPT2Config, LlamaConfig, PretrainedConfig, Qwen2Config
 
+from jobs.held_out_figures import read_catalogue, read_histories
 from karma.artefact import load_encoder
 from karma.config import BackboneConfig, EncoderConfig, PretrainedModelError, TrainingConfig
 from karma.model.adapters import merged_weights, tune
@@ -23,6 +25,7 @@ from karma.training import train
 from karma.training.data import read_training_data
 from karma.training.pretrained import load_pretrained, trim_head
 from karma.training.run import Run
+from karma.training.study import HeldOut, run_arm
 from karma.training.texts import Texts
 from tests.karma.conftest import Planted
 from tests.karma.planted import tiny_config
@@ -278,3 +281,24 @@ def test_a_hub_that_cannot_be_reached_is_said_so(monkeypatch: pytest.MonkeyPatch
     told = refused("nobody/nothing", revision="main")
     assert "nobody/nothing cannot be loaded by AutoTokenizer" in told
     assert "hf download" in told
+
+
+@pytest.mark.parametrize(("given", "precision", "bf16"), [(True, "bf16", True), (True, "fp32", False), (False, "bf16", False)])
+def test_only_a_pretrained_backbone_is_judged_in_the_precision_of_its_training(
+    given: bool, precision: str, bf16: bool, planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def spied(*args: Any, **options: Any) -> ServingEncoder:
+        asked.append(options["bf16"])
+        return load_encoder(*args, **options)
+
+    monkeypatch.setattr("karma.training.study.load_encoder", spied)
+    own = {"source": str(pretrained(tmp_path / "source", family("llama")))} if given else {"hidden": 16, "heads": 2, "layers": 1}
+    config = tiny_config(precision=precision, backbone=own, steps=2, validate_every=2)
+    histories = list(read_histories(planted.data).values())
+    cold = np.zeros(len(histories), bool)
+    targets = ["0-19"] * len(histories)
+    held_out = HeldOut(catalogue=read_catalogue(planted.data), histories=histories, targets=targets, cold=cold)
+    run_arm(config, planted.data, held_out, tmp_path / "out")
+    assert set(asked) == {bf16}
