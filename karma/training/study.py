@@ -221,7 +221,7 @@ def _leave_arrays(path: Path, arrays: Arrays) -> None:
 
 
 def _loaded(folder: Path, config: TrainingConfig) -> ServingEncoder:
-    """A pretrained backbone computes as in training, since in float32 it reads some thousand histories in minutes; what is made here, in float32."""
+    """A pretrained backbone computes as in training: in float32 it would take minutes for some thousand histories. Others in float32."""
     device = training_device()
     bf16 = config.backbone.source is not None and wants_bf16(config.precision, device)
     return load_encoder(folder, artefact_digest(folder), bf16=bf16, device=device.type)
