@@ -11,7 +11,7 @@ from jobs.errors import InputMissingError, JobError, UsageError
 from jobs.promotion.evidence import Evidence, evidence_of_manifest
 from jobs.promotion.verdict import Terms, findings
 from jobs.stage import Context, Stage, stage_that_ends_with
-from karma.manifest import ArtefactError, Manifest, artefact_digest, read_manifest
+from karma.manifest import ArtefactError, Manifest, artefact_digest, verify
 from schemas import names
 
 log = logging.getLogger("karma.encoders")
@@ -37,8 +37,8 @@ class Encoder:
 
 
 def open_encoder(folder: Path) -> Encoder:
-    """The encoder in ``folder`` (``encoders/<version>/``). Raises karma.manifest.ArtefactError."""
-    return Encoder(version=folder.name, folder=folder, digest=artefact_digest(folder), manifest=read_manifest(folder))
+    """The encoder in ``folder`` (``encoders/<version>/``), each file as its manifest says. Raises karma.manifest.ArtefactError."""
+    return Encoder(version=folder.name, folder=folder, manifest=verify(folder), digest=artefact_digest(folder))
 
 
 def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -> None:

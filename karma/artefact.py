@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from karma.config import EncoderConfig
-from karma.manifest import MANIFEST, ArtefactError, Manifest, artefact_digest, file_digest, read_manifest, space_id_of
+from karma.manifest import MANIFEST, ArtefactError, Manifest, artefact_digest, file_digest, read_manifest, space_id_of, verify
 from karma.model.adapters import merged_weights
 from karma.model.backbone import backbone_from
 from karma.model.encoder import KarmaEncoder
@@ -119,25 +119,6 @@ def _manifest(folder: Path, model: KarmaEncoder, provenance: Provenance) -> Mani
             "training": provenance.training,
         },
     )
-
-
-def verify(folder: Path, expected_digest: str | None = None) -> Manifest:
-    """Check every file of an artefact against its manifest, and the manifest against ``expected_digest`` where it is given.
-
-    Raises:
-        ArtefactError: a file is missing, was added or changed, or the digest is another one.
-    """
-    folder = Path(folder)
-    manifest = read_manifest(folder)
-    if expected_digest is not None and artefact_digest(folder) != expected_digest:
-        raise ArtefactError(f"{folder} has digest {artefact_digest(folder)}, expected {expected_digest}")
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {MANIFEST}
-    if found != set(manifest.files):
-        raise ArtefactError(f"{folder} and its manifest name different files: {', '.join(sorted(found ^ set(manifest.files)))}")
-    for name, digest in manifest.files.items():
-        if file_digest(folder / name) != digest:
-            raise ArtefactError(f"{folder / name} was changed: its sha256 is not the manifest's")
-    return manifest
 
 
 def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool = False, device: str = "cpu") -> ServingEncoder:

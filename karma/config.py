@@ -118,7 +118,7 @@ class EncoderConfig(Config):
         reading_dim: components of ``dim`` that belong to the language model alone, beside the pool's: there items are their content, and
             the interest is the model's state. 0 adds the state to the pool's vector, over the same items; there the collaborative part may
             be a shortcut past what the model could read (docs/experiments.md).
-        use_own_items: beside the pool, how often each item was taken, and steps that bring the vector near those items again;
+        use_own_items: beside the pool, how often each item was taken, and a step that brings the vector near those items again;
             for shops where the same item is taken again.
         use_collaborative, use_text, use_visual: the three parts of an item vector; at least one.
         latent_semantics: directions of latent semantic analysis that are read of item texts and queries beside the token embeddings, which

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MANIFEST = "manifest.json"
 
-ENCODER_CODE_VERSION = "3"
+ENCODER_CODE_VERSION = "4"
 """Raised whenever the same weights would give other vectors; a golden-vector test guards it."""
 
 
@@ -72,6 +72,25 @@ def artefact_digest(folder: Path) -> str:
     """Hex sha256 of the manifest, which names the sha256 of every other file: one digest for the whole folder. Raises ArtefactError."""
     read_manifest(folder)
     return file_digest(Path(folder) / MANIFEST)
+
+
+def verify(folder: Path, expected_digest: str | None = None) -> Manifest:
+    """Check every file of an artefact against its manifest, and the manifest against ``expected_digest`` where it is given.
+
+    Raises:
+        ArtefactError: a file is missing, was added or changed, or the digest is another one.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if expected_digest is not None and artefact_digest(folder) != expected_digest:
+        raise ArtefactError(f"{folder} has digest {artefact_digest(folder)}, expected {expected_digest}")
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {MANIFEST}
+    if found != set(manifest.files):
+        raise ArtefactError(f"{folder} and its manifest name different files: {', '.join(sorted(found ^ set(manifest.files)))}")
+    for name, digest in manifest.files.items():
+        if file_digest(folder / name) != digest:
+            raise ArtefactError(f"{folder / name} was changed: its sha256 is not the manifest's")
+    return manifest
 
 
 def file_digest(path: Path) -> str:

@@ -46,8 +46,8 @@ class InterestEncoder(nn.Module):
     """``u = normalise(base + pool + W h)``: h is the language model's state, pool the recency path; either may be off.
 
     Where the language model has a block of its own (``karma.model.blocks``), u is ``normalise(base + pool)`` beside
-    ``normalise(base' + W h)``, each over its own block of the item vectors. Where items are taken again, ``own`` adds a term and some
-    steps to the pool's (``karma.model.own_items``).
+    ``normalise(base' + W h)``, each over its own block of the item vectors. Where items are taken again, ``own`` adds a term and a
+    step to the pool's (``karma.model.own_items``).
     Added to a pool W starts at zero: a residual of ordinary random size would destroy the pool's start.
     Source: KARMA (arXiv 2603.22779), interest state after the last event; the pooling path is this project's deviation.
     """
@@ -103,7 +103,7 @@ class InterestEncoder(nn.Module):
         return beside(self._pooled(batch, positions, None), F.normalize((self.reading_base + read).float(), dim=-1))
 
     def _pooled(self, batch: HistoryBatch, positions: Tensor, residual: Tensor | None) -> Tensor:
-        """``normalise(base + pool + residual)`` over the pool's block of the items, after the steps towards the own ones."""
+        """``normalise(base + pool + residual)`` over the pool's block of the items, after the step towards the own ones."""
         items, has_item = apart(batch.items, self.reading_dim)[0], batch.kinds == ITEM
         total = self.base.expand(*positions.shape, -1)
         if self.pool is not None:
@@ -127,7 +127,7 @@ class InterestEncoder(nn.Module):
     def _own_weights(self, items: Tensor, has_item: Tensor, positions: Tensor) -> Tensor | None:
         if self.own is None:
             return None
-        return self.own.weights(times_taken(items, has_item, positions), lags(has_item.long().cumsum(1), positions))
+        return self.own.weights(times_taken(items, has_item, positions), lags(has_item.long().cumsum(1), positions), items)
 
     def forward(self, batch: HistoryBatch, backbone: Backbone, positions: Tensor) -> Tensor:
         """Interest vectors at ``positions`` int64 [b, p] (each below its history's length): float32 [b, p, d], unit rows."""

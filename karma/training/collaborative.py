@@ -17,6 +17,11 @@ def items_taken(histories: Histories, trained: npt.NDArray[np.bool_]) -> Ints:
     return np.unique(histories.items[trained & (histories.items >= 0)])
 
 
+def buyers_of(histories: Histories, trained: npt.NDArray[np.bool_], rows: Ints) -> Ints:
+    """How many users took each item in training: int64 [n]."""
+    return np.bincount(np.searchsorted(rows, _who_took_what(histories, trained)[1]), minlength=len(rows))
+
+
 def collaborative_start(
     histories: Histories, trained: npt.NDArray[np.bool_], rows: Ints, *, dim: int, noise: float, seed: int
 ) -> npt.NDArray[np.float32]:
@@ -48,8 +53,7 @@ def collaborative_start(
 
 def _weighted(histories: Histories, trained: npt.NDArray[np.bool_], rows: Ints) -> torch.Tensor:
     """``diag(1 / log2(2 + n_u))^1/2 M D^-1/2`` as a sparse [u, n] matrix; users without items are left out."""
-    used = trained & (histories.items >= 0)
-    pairs = np.unique(np.stack([histories.users[used], histories.items[used]]), axis=1)
+    pairs = _who_took_what(histories, trained)
     users, columns = np.unique(pairs[0], return_inverse=True)[1], np.searchsorted(rows, pairs[1])
     weights = 1 / np.log2(2 + np.bincount(users))[users]
     diagonal = np.bincount(columns, weights, minlength=len(rows))
@@ -57,3 +61,9 @@ def _weighted(histories: Histories, trained: npt.NDArray[np.bool_], rows: Ints) 
     indices = torch.from_numpy(np.stack([users, columns]))
     shape = (int(users.max()) + 1, len(rows))
     return torch.sparse_coo_tensor(indices, torch.from_numpy(values.astype(np.float32)), shape, check_invariants=True).coalesce()
+
+
+def _who_took_what(histories: Histories, trained: npt.NDArray[np.bool_]) -> Ints:
+    """int64 [2, m]: the distinct pairs of a user and the catalogue place of an item that he took in training."""
+    used = trained & (histories.items >= 0)
+    return np.unique(np.stack([histories.users[used], histories.items[used]]), axis=1)

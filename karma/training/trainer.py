@@ -17,7 +17,7 @@ from karma.training.run import Run
 
 log = logging.getLogger("karma.training")
 
-TRAINER_VERSION = "4"
+TRAINER_VERSION = "5"
 CODE_VERSIONS = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
 """Of all code that a trained encoder depends on."""
 

@@ -1,4 +1,4 @@
-"""The user's own items: counts by loops over ids, and steps that really bring the vector nearer to them."""
+"""The user's own items: counts by loops over ids, and a step that really brings the vector nearer to them."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from karma.model.own_items import OwnItems, times_taken, whitening
+from karma.model.own_items import APPEAL_EXPONENT, OwnItems, appeal_of_buyers, times_taken, whitening
 from karma.model.pooling import lags
 
 NO_ITEM, DIM, CATALOGUE = -1, 6, 5
@@ -38,42 +38,43 @@ def test_counts_equal_a_loop_over_ids(items: list[list[int]]) -> None:
             assert found[row, column].tolist() == expected
 
 
-def test_a_weight_is_the_kernel_times_log_of_the_count_over_the_count() -> None:
+def test_a_weight_is_the_kernel_times_log_of_the_count_over_the_count_times_what_the_item_appeals() -> None:
     vectors, present = batch_of([[2, 0, 2, NO_ITEM]])
     own, positions = OwnItems(DIM, length=8, anchors=0), torch.tensor([[2]])
     own.kernel.data = torch.tensor([1.0, 0.5, 0.25, 0, 0, 0, 0, 0])
-    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
-    assert weights[0, 0].tolist() == pytest.approx([0.25 * math.log(3) / 2, 0.5 * math.log(2), math.log(3) / 2, 0.0])
+    own.appeal.data = torch.arange(DIM) / DIM
+    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions), vectors)
+    two, zero = (math.exp(sum(n / DIM * x for n, x in enumerate(catalogue_vectors()[item].tolist()))) for item in (2, 0))
+    assert weights[0, 0].tolist() == pytest.approx([two * 0.25 * math.log(3) / 2, zero * 0.5 * math.log(2), two * math.log(3) / 2, 0.0])
 
 
 def test_a_step_is_the_gradient_of_the_own_items_log_probability() -> None:
     vectors, present = batch_of([[0, 1, 1, 3]])
     own, anchors, positions = OwnItems(DIM, length=8, anchors=0), catalogue_vectors(), torch.tensor([[3]])
-    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions)).detach()
+    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions), vectors).detach()
     start = torch.nn.functional.normalize(torch.randn(1, 1, DIM, generator=torch.Generator().manual_seed(1)), dim=-1)
-    expected, scale, shares = start.clone(), own.log_scale.exp().item(), weights[0, 0] / weights.sum()
-    for _ in range(2):
-        leaf = expected.detach().requires_grad_()
-        log_shares = torch.log_softmax(scale * (leaf[0, 0] @ anchors.T), dim=-1)
-        (sum(share * log_shares[item] for share, item in zip(shares, (0, 1, 1, 3), strict=True)) / scale).backward()
-        assert leaf.grad is not None
-        expected = torch.nn.functional.normalize(leaf.detach() + own.rate.item() * leaf.grad, dim=-1)
+    scale, shares = own.log_scale.exp().item(), weights[0, 0] / weights.sum()
+    leaf = start.clone().requires_grad_()
+    log_shares = torch.log_softmax(scale * (leaf[0, 0] @ anchors.T), dim=-1)
+    (sum(share * log_shares[item] for share, item in zip(shares, (0, 1, 1, 3), strict=True)) / scale).backward()
+    assert leaf.grad is not None
+    expected = torch.nn.functional.normalize(start + own.rate.item() * leaf.grad, dim=-1)
     assert torch.allclose(own.nearer(start, vectors, weights, anchors), expected, atol=1e-5)
 
 
-def test_the_steps_find_own_items_that_the_mean_does_not() -> None:
-    """Ten of 60 crowded items, twenty such crowds: after the steps more of the ten are among the ten nearest."""
+def test_the_step_finds_own_items_that_the_mean_does_not() -> None:
+    """Ten of 60 crowded items, twenty such crowds: after the step more of the ten are among the ten nearest."""
     own, positions = OwnItems(16, length=16, anchors=0), torch.tensor([[9]])
-    by_mean, by_steps = 0, 0
+    by_mean, by_step = 0, 0
     for seed in range(20):
         crowd = torch.randn(60, 16, generator=torch.Generator().manual_seed(seed)) + 1.0
         anchors = torch.nn.functional.normalize(crowd, dim=-1)
         vectors, present = anchors[None, :10], torch.ones(1, 10, dtype=torch.bool)
-        weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
+        weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions), vectors)
         mean = torch.nn.functional.normalize(weights @ vectors, dim=-1)
         by_mean += found(mean, anchors)
-        by_steps += found(own.nearer(mean, vectors, weights, anchors), anchors)
-    assert by_steps > by_mean
+        by_step += found(own.nearer(mean, vectors, weights, anchors), anchors)
+    assert by_step > by_mean
 
 
 def found(interests: Tensor, anchors: Tensor) -> int:
@@ -84,7 +85,7 @@ def found(interests: Tensor, anchors: Tensor) -> int:
 def test_a_user_who_took_nothing_is_left_alone() -> None:
     vectors, present = batch_of([[NO_ITEM, NO_ITEM, NO_ITEM, NO_ITEM]])
     own, positions = OwnItems(DIM, length=4, anchors=0), torch.tensor([[3]])
-    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions))
+    weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions), vectors)
     start = torch.nn.functional.normalize(torch.ones(1, 1, DIM), dim=-1)
     assert torch.equal(own.term(vectors, weights), torch.zeros(1, 1, DIM))
     assert torch.allclose(own.nearer(start, vectors, weights, catalogue_vectors()), start)
@@ -95,3 +96,17 @@ def test_whitened_rows_have_no_leading_direction() -> None:
     before, after = (torch.linalg.svdvals(cloud) for cloud in (rows, rows @ whitening(rows).T))
     assert before[0] / before[-1] > 8
     assert after[0] / after[-1] < 3.5
+
+
+def test_the_appeal_starts_where_buyers_raise_a_weight_by_their_power() -> None:
+    """Buyers that a linear map reads of the rows exactly: their powers come back, but for what the penalty of one row in 4,000 takes."""
+    rows = torch.nn.functional.normalize(torch.randn(4000, 5, generator=torch.Generator().manual_seed(4)), dim=-1)
+    told = 4 + rows @ torch.tensor([2.0, -1, 0, 0.5, 1])
+    appeal = appeal_of_buyers(rows, told.exp().sub(1).round().long())
+    weights = (rows @ appeal).exp()
+    assert torch.allclose((weights[1:] / weights[:-1]).log(), APPEAL_EXPONENT * told.diff(), atol=0.05)
+
+
+def test_what_no_vector_tells_of_the_buyers_leaves_every_item_the_same_appeal() -> None:
+    rows = torch.nn.functional.normalize(torch.randn(30, 5, generator=torch.Generator().manual_seed(4)), dim=-1)
+    assert torch.equal(appeal_of_buyers(rows, torch.full((30,), 7)), torch.zeros(5))

@@ -15,7 +15,7 @@ from karma.artefact import artefact_digest, load_encoder
 from karma.config import EncoderConfig, ObjectiveConfig, SoftmaxConfig, TrainingConfig
 from karma.tokenizer import train_tokenizer
 from karma.training import TrainingDataError, train
-from karma.training.collaborative import collaborative_start, items_taken
+from karma.training.collaborative import buyers_of, collaborative_start, items_taken
 from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_meta, read_training_data
 from karma.training.losses import appended, queries_of
 from karma.training.optimiser import rate_at
@@ -227,6 +227,16 @@ def test_the_collaborative_start_factorises_the_co_occurrence() -> None:
     assert start @ start.T == pytest.approx(gram, abs=1e-5)
 
 
+def test_a_buyer_of_an_item_counts_once_and_only_what_is_trained_on() -> None:
+    taken = [[0, 1, 2], [0, 1], [2, 4], [4, 2, 2], [1]]
+    histories = histories_of([[(time, item) for time, item in enumerate(items)] for items in taken])
+    trained = np.ones(len(histories.users), bool)
+    rows = items_taken(histories, trained)
+    assert buyers_of(histories, trained, rows).tolist() == [sum(item in items for items in taken) for item in (0, 1, 2, 4)]
+    trained[-1] = False
+    assert buyers_of(histories, trained, rows).tolist() == [2, 2, 3, 2]
+
+
 def test_noise_moves_the_collaborative_start_but_keeps_unit_rows() -> None:
     histories = histories_of([[(0, 0), (1, 1)], [(0, 1), (1, 2)]])
     rows = np.arange(3)
@@ -273,16 +283,24 @@ def test_a_backbone_from_a_folder_leaves_no_trace_of_the_folder(planted: Planted
     assert version_of(changed, read_meta(planted.data)) != folder.name
 
 
-GOLDEN_TRAINER = "4"
+GOLDEN_TRAINER = "5"
 GOLDEN_LOSSES = {
     "action": 4.55454, "generation": 4.99746, "reconstruct_interest": 5.80209, "reconstruct_item": 5.74617, "visual": 0.62142,
 }  # fmt: skip
+GOLDEN_ACTION_WITH_OWN_ITEMS = 5.39215
 
 
 def test_golden_losses_guard_the_trainer_version(planted: Planted) -> None:
     """A change of these losses needs a new TRAINER_VERSION: the same configuration then trains another encoder."""
-    run = Run.of(planted.config, read_training_data(planted.data, planted.config.encoder.event_types), progress=False)
-    run.step(1)
-    losses = run.step(2)
+    data = read_training_data(planted.data, planted.config.encoder.event_types)
+    own = {**planted.config.encoder.model_dump(), "use_own_items": True}
+    with_own = tiny_config(encoder=own, softmax=SoftmaxConfig(repeats=True))
+    losses, losses_with_own = (_of_two_steps(Run.of(config, data, progress=False)) for config in (planted.config, with_own))
     assert TRAINER_VERSION == GOLDEN_TRAINER
     assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-3)
+    assert losses_with_own["action"] == pytest.approx(GOLDEN_ACTION_WITH_OWN_ITEMS, rel=1e-3)
+
+
+def _of_two_steps(run: Run) -> dict[str, float]:
+    run.step(1)
+    return run.step(2)

@@ -2,7 +2,9 @@
 
 import importlib
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,8 +86,15 @@ def test_without_an_encoder_the_ledger_says_so(spark: Any, job: str, tmp_path: A
     assert (row.status, "NO_ENCODER" in row.reason) == (names.MISSING_INPUT, True)
 
 
-def test_with_a_lost_artefact_the_ledger_says_so(world: World) -> None:
-    shutil.rmtree(world.encoder.folder)
+def _one_byte_changed(folder: Path) -> None:
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+
+
+@pytest.mark.parametrize("damage", [shutil.rmtree, _one_byte_changed])
+def test_with_a_lost_or_damaged_artefact_the_ledger_says_so(world: World, damage: Callable[[Path], None]) -> None:
+    damage(world.encoder.folder)
     assert run(names.VALIDATE_JOB, "--root", str(world.root), "--ds", day(2).isoformat()) == names.EXIT_FAILED
     row = world.context().ledger.state(names.VALIDATE_JOB, day(2))
     assert (row.status, "ARTEFACT_LOST" in row.reason, "karma retire" in row.reason) == (names.FAILED, True, True)
