@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from karma.config import EncoderConfig
-from karma.manifest import MANIFEST, ArtefactError, Manifest, artefact_digest, file_digest, read_manifest, space_id_of, verify
+from karma.manifest import CARD, MANIFEST, ArtefactError, Manifest, artefact_digest, file_digest, read_manifest, space_id_of, verify
 from karma.model.adapters import merged_weights
 from karma.model.backbone import backbone_from
 from karma.model.encoder import KarmaEncoder
@@ -37,7 +37,7 @@ __all__ = [
     "verify",
 ]
 
-WEIGHTS, CONFIG, ROWS, CARD = "model.safetensors", "config.json", "items.json", "README.md"
+WEIGHTS, CONFIG, ROWS = "model.safetensors", "config.json", "items.json"
 TEXT_ENCODER = "text_encoder.json"
 SERVED_PREFIXES = ("backbone.", "tower.", "reading_tower.", "interest.", "semantics.", "text_encoder.")
 
@@ -134,9 +134,6 @@ def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool
     """
     folder = Path(folder)
     manifest = verify(folder, expected_digest)
-    space_id = _space_id(manifest)
-    if space_id != manifest.space_id:
-        raise ArtefactError(f"{folder} belongs to space {manifest.space_id}, but this code would make vectors of space {space_id}")
     shape = manifest.config["shape"]
     config = EncoderConfig.model_validate(manifest.config["encoder"])
     backbone = backbone_from(AutoConfig.from_pretrained(folder, local_files_only=True), keep_layers=config.use_lm)
@@ -148,8 +145,3 @@ def load_encoder(folder: Path, expected_digest: str | None = None, *, bf16: bool
     item_ids = json.loads((folder / ROWS).read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return ServingEncoder(manifest, model, tokenizer, {item_id: row for row, item_id in enumerate(item_ids)}, bf16=bf16, device=device)
-
-
-def _space_id(manifest: Manifest) -> str:
-    files = {name: digest for name, digest in manifest.files.items() if name != CARD}
-    return space_id_of(files, renderer_version=RENDERER_VERSION, vision_digest=manifest.vision_digest, encoder=manifest.config["encoder"])

@@ -7,7 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from karma.text import RENDERER_VERSION
+
 MANIFEST = "manifest.json"
+
+CARD = "README.md"
+"""What a person reads of an artefact; no vector depends on it."""
 
 ENCODER_CODE_VERSION = "4"
 """Raised whenever the same weights would give other vectors; a golden-vector test guards it."""
@@ -75,10 +80,10 @@ def artefact_digest(folder: Path) -> str:
 
 
 def verify(folder: Path, expected_digest: str | None = None) -> Manifest:
-    """Check every file of an artefact against its manifest, and the manifest against ``expected_digest`` where it is given.
+    """Check every file of an artefact against its manifest, the manifest against ``expected_digest`` where it is given, and its space.
 
     Raises:
-        ArtefactError: a file is missing, was added or changed, or the digest is another one.
+        ArtefactError: a file is missing, was added or changed, the digest is another one, or this code makes other vectors of it.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -90,7 +95,15 @@ def verify(folder: Path, expected_digest: str | None = None) -> Manifest:
     for name, digest in manifest.files.items():
         if file_digest(folder / name) != digest:
             raise ArtefactError(f"{folder / name} was changed: its sha256 is not the manifest's")
+    space_id = _space_under_this_code(manifest)
+    if space_id != manifest.space_id:
+        raise ArtefactError(f"{folder} belongs to space {manifest.space_id}, but this code would make vectors of space {space_id}")
     return manifest
+
+
+def _space_under_this_code(manifest: Manifest) -> str:
+    files = {name: digest for name, digest in manifest.files.items() if name != CARD}
+    return space_id_of(files, renderer_version=RENDERER_VERSION, vision_digest=manifest.vision_digest, encoder=manifest.config["encoder"])
 
 
 def file_digest(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Every job by its command line: help, exit codes, the ledger's line a day."""
 
 import importlib
+import json
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -92,7 +93,12 @@ def _one_byte_changed(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(weights)
 
 
-@pytest.mark.parametrize("damage", [shutil.rmtree, _one_byte_changed])
+def _of_other_code(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "space_id": "0" * 16}))
+
+
+@pytest.mark.parametrize("damage", [shutil.rmtree, _one_byte_changed, _of_other_code])
 def test_with_a_lost_or_damaged_artefact_the_ledger_says_so(world: World, damage: Callable[[Path], None]) -> None:
     damage(world.encoder.folder)
     assert run(names.VALIDATE_JOB, "--root", str(world.root), "--ds", day(2).isoformat()) == names.EXIT_FAILED
