@@ -11,10 +11,9 @@ import pyarrow.parquet as pq
 
 from jobs.errors import UsageError
 from karma.config import TrainingConfig
-from karma.manifest import MANIFEST, file_digest, read_manifest
+from karma.manifest import CODE_VERSIONS, MANIFEST, file_digest, read_manifest
 from karma.training.data import read_meta
 from karma.training.study import JUDGE_VERSION
-from karma.training.trainer import CODE_VERSIONS
 
 TARGETS, ASKED = "targets.parquet", ".asked"
 NAMED = 5

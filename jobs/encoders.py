@@ -11,7 +11,7 @@ from jobs.errors import InputMissingError, JobError, UsageError
 from jobs.promotion.evidence import Evidence, evidence_of_manifest
 from jobs.promotion.verdict import Terms, findings
 from jobs.stage import Context, Stage, stage_that_ends_with
-from karma.manifest import ArtefactError, Manifest, artefact_digest, verify
+from karma.manifest import ArtefactError, Manifest, OtherCodeError, artefact_digest, read_manifest, verify
 from schemas import names
 
 log = logging.getLogger("karma.encoders")
@@ -37,8 +37,23 @@ class Encoder:
 
 
 def open_encoder(folder: Path) -> Encoder:
-    """The encoder in ``folder`` (``encoders/<version>/``), each file as its manifest says. Raises karma.manifest.ArtefactError."""
-    return Encoder(version=folder.name, folder=folder, manifest=verify(folder), digest=artefact_digest(folder))
+    """The encoder in ``folder`` (``encoders/<version>/``), as its manifest tells it. Raises karma.manifest.ArtefactError."""
+    return Encoder(version=folder.name, folder=folder, digest=artefact_digest(folder), manifest=read_manifest(folder))
+
+
+def refuse_unusable(encoder: Encoder) -> None:
+    """To be asked before its weights are read: what no weight is needed for goes on with an encoder of other code (publishing, joins).
+
+    Raises JobError: a file of it is lost or changed (ARTEFACT_CHANGED), or this code makes other vectors of it (OTHER_CODE).
+    """
+    try:
+        verify(encoder.folder, encoder.digest)
+    except OtherCodeError as error:
+        hint = f"run the code that made it; or train an encoder with this one, promote it, and karma retire --encoder {encoder.version}"
+        raise JobError("OTHER_CODE", str(error), table=names.ENCODER_VERSIONS, got=encoder.version, hint=hint) from error
+    except ArtefactError as error:
+        hint = f"restore the folder, train the encoder again, or karma retire --encoder {encoder.version}"
+        raise JobError("ARTEFACT_CHANGED", str(error), table=names.ENCODER_VERSIONS, got=encoder.version, hint=hint) from error
 
 
 def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -> None:

@@ -5,7 +5,7 @@ from datetime import date
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
-from jobs.encoders import Encoder
+from jobs.encoders import Encoder, refuse_unusable
 from jobs.errors import InputMissingError, JobError
 from jobs.stage import Context
 from schemas import names
@@ -22,8 +22,11 @@ def encoded(context: Context, encoder: Encoder, inputs: DataFrame, key: str, tok
     Args:
         inputs: ``key`` (spreads the rows over the workers), content_hashes, event_types, queries, as ``encoder_inputs`` makes them.
 
-    Raises InputMissingError ITEM_VECTORS_MISSING: a content has no published vector.
+    Raises:
+        InputMissingError: ITEM_VECTORS_MISSING, a content has no published vector.
+        JobError: as ``refuse_unusable``.
     """
+    refuse_unusable(encoder)
     vectors = _vectors_of(context, encoder, inputs)
     encode = interest_udf(ship_folder(context.spark, encoder.folder, encoder.digest), vectors, token_budget=token_budget)
     spread = inputs.repartition(context.spark.sparkContext.defaultParallelism, key)

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from jobs import gate, upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
-from jobs.encoders import Encoder, stages_of_spaces
+from jobs.encoders import Encoder, refuse_unusable, stages_of_spaces
 from jobs.errors import InputMissingError
 from jobs.gate.verdict import refuse_blocked
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -114,6 +114,7 @@ def _encode_gate_append(context: Context, ds: date, encoder: Encoder, new: DataF
 
 def _encoded(context: Context, encoder: Encoder, contents: DataFrame) -> DataFrame:
     """Staged rows of ``contents``: item text and visual features through the item tower, once a row."""
+    refuse_unusable(encoder)
     tower = item_tower_udf(ship_folder(context.spark, encoder.folder, encoder.digest))
     spread = contents.join(_features(context, encoder), "image_sha256", "left")
     spread = spread.repartition(context.spark.sparkContext.defaultParallelism, "content_hash")

@@ -21,7 +21,7 @@ from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.training_processes import train_encoder_of
 from jobs.transforms.training import last_day_before, training_catalogue, training_histories, training_impressions
 from jobs.visual_features import DEFAULT_VISION
-from karma.manifest import MANIFEST
+from karma.manifest import CODE_VERSIONS, ArtefactError, OtherCodeError, verify
 from karma.training import TrainingConfig
 from karma.vision import load_vision_encoder
 from schemas import names
@@ -112,9 +112,19 @@ def read_digest(context: Context, ds: date) -> list[list[tuple[date, str]]]:
 
 
 def _lost_artefacts(context: Context) -> list[str]:
-    """Registered versions whose folder is gone: training makes them anew."""
-    registered = [str(row["version"]) for row in context.tables.rows(names.ENCODER_VERSIONS)]
-    return sorted(version for version in registered if not (context.places.encoders / version / MANIFEST).is_file())
+    """Active versions of which a file is lost or changed: training makes them anew."""
+    active = context.tables.rows(names.ENCODER_VERSIONS, [("status", "=", names.ACTIVE)])
+    return sorted(str(row["version"]) for row in active if _is_lost(context.places.encoders / row["version"]))
+
+
+def _is_lost(folder: Path) -> bool:
+    try:
+        verify(folder)
+    except OtherCodeError:
+        return False
+    except ArtefactError:
+        return True
+    return False
 
 
 def train_stage(config: Path, trained_until: datetime, vision: str, processes: int = 1) -> Stage:
@@ -128,7 +138,8 @@ def train_stage(config: Path, trained_until: datetime, vision: str, processes: i
     def input_digest(context: Context, ds: date) -> str:
         read = read_digest(context, ds)
         lost = _lost_artefacts(context)
-        return digest_of(CODE_VERSION, configuration_digest(config), trained_until.isoformat(), vision, processes, read, lost)
+        trainer = [CODE_VERSION, *CODE_VERSIONS]
+        return digest_of(trainer, configuration_digest(config), trained_until.isoformat(), vision, processes, read, lost)
 
     return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)
 

@@ -1,4 +1,4 @@
-"""What an encoder artefact says about itself."""
+"""What an encoder artefact says about itself, and whether that is true."""
 
 import hashlib
 import json
@@ -17,9 +17,19 @@ CARD = "README.md"
 ENCODER_CODE_VERSION = "4"
 """Raised whenever the same weights would give other vectors; a golden-vector test guards it."""
 
+TRAINER_VERSION = "5"
+"""Raised whenever the same configuration would train another encoder; golden losses guard it."""
+
+CODE_VERSIONS = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
+"""Of all code that a trained encoder depends on."""
+
 
 class ArtefactError(Exception):
     """Raised when a folder is no artefact, or is not the one that was asked for: the message says which file and why."""
+
+
+class OtherCodeError(ArtefactError):
+    """Raised when an artefact is whole, but belongs to other code, which made other vectors of it."""
 
 
 class Manifest(BaseModel):
@@ -83,7 +93,8 @@ def verify(folder: Path, expected_digest: str | None = None) -> Manifest:
     """Check every file of an artefact against its manifest, the manifest against ``expected_digest`` where it is given, and its space.
 
     Raises:
-        ArtefactError: a file is missing, was added or changed, the digest is another one, or this code makes other vectors of it.
+        ArtefactError: a file is missing, was added, changed or cannot be read, or the digest is another one.
+        OtherCodeError: this code would make other vectors of it.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -93,17 +104,22 @@ def verify(folder: Path, expected_digest: str | None = None) -> Manifest:
     if found != set(manifest.files):
         raise ArtefactError(f"{folder} and its manifest name different files: {', '.join(sorted(found ^ set(manifest.files)))}")
     for name, digest in manifest.files.items():
-        if file_digest(folder / name) != digest:
+        try:
+            found_digest = file_digest(folder / name)
+        except OSError as error:
+            raise ArtefactError(f"{folder / name} cannot be read: {error.strerror}") from error
+        if found_digest != digest:
             raise ArtefactError(f"{folder / name} was changed: its sha256 is not the manifest's")
     space_id = _space_under_this_code(manifest)
     if space_id != manifest.space_id:
-        raise ArtefactError(f"{folder} belongs to space {manifest.space_id}, but this code would make vectors of space {space_id}")
+        raise OtherCodeError(f"{folder} belongs to space {manifest.space_id}, but this code would make vectors of space {space_id}")
     return manifest
 
 
 def _space_under_this_code(manifest: Manifest) -> str:
     files = {name: digest for name, digest in manifest.files.items() if name != CARD}
-    return space_id_of(files, renderer_version=RENDERER_VERSION, vision_digest=manifest.vision_digest, encoder=manifest.config["encoder"])
+    encoder = manifest.config.get("encoder", {})
+    return space_id_of(files, renderer_version=RENDERER_VERSION, vision_digest=manifest.vision_digest, encoder=encoder)
 
 
 def file_digest(path: Path) -> str:

@@ -22,6 +22,7 @@ from jobs.training_processes import train_encoder_of
 from jobs.transforms.days import as_of
 from jobs.transforms.histories import distinct_events
 from karma.config import TrainingConfig
+from karma.manifest import CODE_VERSIONS
 from schemas import names
 
 log = logging.getLogger("karma.own_data")
@@ -71,7 +72,7 @@ def leave_last_out_stage(plan: LeaveLastOut) -> Stage:
 
 def _input_digest(context: Context, ds: date, plan: LeaveLastOut) -> str:
     return digest_of(
-        names.LEAVE_LAST_OUT_JOB, CODE_VERSION, configuration_digest(plan.config), plan.vision, plan.baskets,
+        names.LEAVE_LAST_OUT_JOB, CODE_VERSION, CODE_VERSIONS, configuration_digest(plan.config), plan.vision, plan.baskets,
         frame_digest(plan.targets, ["user_id", "item_id", "cut_time"]),
         upstream.events_digest(context, ds), upstream.items_digest(context, plan.items_day),
     )  # fmt: skip

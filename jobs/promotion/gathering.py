@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs import upstream
 from jobs.digests import digest_of
-from jobs.encoders import Encoder, champion_row, encoder_of
+from jobs.encoders import Encoder, champion_row, encoder_of, refuse_unusable
 from jobs.errors import JobError
 from jobs.promotion.evidence import Evidence, evidence_of_manifest, validation_clouds
 from jobs.stage import Context
@@ -68,11 +68,13 @@ def gather(context: Context, question: Question) -> dict[str, str]:
 
 def _measured(context: Context, question: Question) -> Evidence:
     candidate, version = question.candidate, question.champion_version
+    refuse_unusable(candidate)
     if version is None:
         return evidence_of_manifest(candidate.manifest)
     try:
         champion = encoder_of(context, version)
-    except JobError as error:  # its folder is lost: a reason to replace it, for a person to say
+        refuse_unusable(champion)
+    except JobError as error:  # its folder is lost, or of other code: a reason to replace it, for a person to say
         clouds = validation_clouds(candidate.manifest)
         return Evidence(candidate=candidate.version, champion=version, clouds=clouds, not_compared=str(error))
     from jobs.promotion.measured import measure  # torch and transformers: seconds that a settled question need not wait

@@ -17,10 +17,13 @@ SAME_ITEM = 1 - 1e-5
 
 KERNEL_EXPONENT = 0.3
 APPEAL_EXPONENT = 0.5
-"""An own item weighs by about this power of the number of its buyers before anything is learnt. Among items that were taken once, and most
-own items were, those that many buy are bought again (docs/experiments.md)."""
+"""An own item weighs by about this power of the number of its takers before anything is learnt. Among items that were taken once, and most
+own items were, those that many take are taken again (docs/experiments.md)."""
+MOST_APPEAL = 15.0
+"""Of <a, e>, either way: far beyond it sums of weights leave float32's range. At its start a tells .5 log(1 + users) of a shop, some 4."""
 RATE, SCALE = 1.0, 14.0
-"""Where eta and s start. On untrained vectors of a shop (2,827 targets) twice the scale, or three times the rate, finds fewer own items."""
+"""Where eta and s start. On untrained vectors of a shop (2,827 targets, two steps) twice the scale, or three times the rate, finds fewer of
+the own items."""
 RIDGE = 0.1
 
 
@@ -43,8 +46,8 @@ class OwnItems(nn.Module):
     """A term beside the recency pool's, and a step towards the own items, each by how often and how lately it was taken, and by what it is.
 
     The event with lag l of an item e that was taken n times weighs ``w = k_l log(1 + n) / n exp(<a, e>)``: with a flat kernel k each item
-    would weigh log(1 + n) exp(<a, e>) in all. a starts where ``exp(<a, e>)`` grows with the number of the item's buyers
-    (``appeal_of_buyers``). The term is ``gate * normalise(A normalise(sum_s w_s e_s))``; A starts as a whitening of the item vectors
+    would weigh log(1 + n) exp(<a, e>) in all. a starts where ``exp(<a, e>)`` of collaborative rows grows with the number of the item's
+    takers (``appeal_of_takers``). The term is ``gate * normalise(A normalise(sum_s w_s e_s))``; A starts as a whitening of the item vectors
     (``whitening``), without which the mean finds few of its own items again. The step is
     ``u <- normalise(u + eta (sum_s q_s e_s - sum_j softmax(s <u, a_j>) a_j))`` with q = w / sum w: gradient ascent on the mean
     log-probability of the own items under a softmax over the anchors a_j, the vectors of known items: in training those of the step, when
@@ -73,7 +76,7 @@ class OwnItems(nn.Module):
         """w, float32 [b, p, t], from ``times_taken`` and ``lags`` [b, p, t] and the events' vectors [b, t, d]; 0 where nothing counts."""
         kernel = F.embedding(lag.clamp(0, len(self.kernel) - 1), self.kernel[:, None])[..., 0]
         with torch.autocast(vectors.device.type, enabled=False):
-            appeal = (vectors.float() @ self.appeal).exp()[:, None]
+            appeal = (vectors.float() @ self.appeal).clamp(-MOST_APPEAL, MOST_APPEAL).exp()[:, None]
         return torch.where(counts > 0, kernel * appeal * counts.log1p() / counts.clamp(min=1), 0.0)
 
     def term(self, vectors: Tensor, weights: Tensor) -> Tensor:
@@ -108,15 +111,15 @@ def whitening(vectors: Tensor) -> Tensor:
     return (directions * (scales / scales.mean()) @ directions.T).float()
 
 
-def appeal_of_buyers(vectors: Tensor, buyers: Tensor) -> Tensor:
-    """a of the ridge regression ``<a, e> + b`` of ``APPEAL_EXPONENT log(1 + buyers)`` on the [n, d] rows e: float [d].
+def appeal_of_takers(vectors: Tensor, takers: Tensor) -> Tensor:
+    """a of the ridge regression ``<a, e> + b`` of ``APPEAL_EXPONENT log(1 + takers)`` on unit rows e [n, d]: float [d].
 
-    The penalty, the mean squared length of the rows, keeps a few items from being told apart by the noise of their vectors.
+    The penalty, 1, is the weight of one row: a few items are not told apart by the noise of their vectors.
 
     Args:
-        buyers: int64 [n], users who took each item.
+        takers: int64 [n], users who took each item.
     """
-    rows, told = vectors.double(), APPEAL_EXPONENT * buyers.double().log1p()
+    rows, told = vectors.double(), APPEAL_EXPONENT * takers.double().log1p()
     rows, told = rows - rows.mean(0), told - told.mean()
-    penalty = vectors.double().square().sum(-1).mean()
-    return torch.linalg.solve(rows.T @ rows + penalty * torch.eye(rows.shape[1], dtype=rows.dtype), rows.T @ told).float()
+    penalty = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
+    return torch.linalg.solve(rows.T @ rows + penalty, rows.T @ told).float()

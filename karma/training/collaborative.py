@@ -17,7 +17,7 @@ def items_taken(histories: Histories, trained: npt.NDArray[np.bool_]) -> Ints:
     return np.unique(histories.items[trained & (histories.items >= 0)])
 
 
-def buyers_of(histories: Histories, trained: npt.NDArray[np.bool_], rows: Ints) -> Ints:
+def takers_of(histories: Histories, trained: npt.NDArray[np.bool_], rows: Ints) -> Ints:
     """How many users took each item in training: int64 [n]."""
     return np.bincount(np.searchsorted(rows, _who_took_what(histories, trained)[1]), minlength=len(rows))
 

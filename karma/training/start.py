@@ -14,10 +14,10 @@ from karma.config import TrainingConfig
 from karma.model.adapters import tune
 from karma.model.backbone import Backbone, small_llama
 from karma.model.encoder import KarmaEncoder
-from karma.model.own_items import MOST_ANCHORS, appeal_of_buyers, whitening
+from karma.model.own_items import MOST_ANCHORS, appeal_of_takers, whitening
 from karma.precision import training_device
 from karma.tokenizer import begin_and_end, train_tokenizer
-from karma.training.collaborative import buyers_of, collaborative_start, items_taken
+from karma.training.collaborative import collaborative_start, items_taken, takers_of
 from karma.training.data import Catalogue, Ints, TrainingData
 from karma.training.examples import Split
 from karma.training.latent_semantics import latent_directions
@@ -100,9 +100,9 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
         )
         model.tower.collaborative.weight.data.copy_(vectors)
         if model.interest.own is not None:
-            buyers = torch.from_numpy(buyers_of(data.histories, split.trained, taken))
+            takers = torch.from_numpy(takers_of(data.histories, split.trained, taken))
             model.interest.own.map.weight.data.copy_(whitening(vectors))
-            model.interest.own.appeal.data.copy_(appeal_of_buyers(vectors, buyers))
+            model.interest.own.appeal.data.copy_(appeal_of_takers(vectors, takers))
     return Start(
         model=model,
         tokenizer=tokenizer,

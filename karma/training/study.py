@@ -221,9 +221,9 @@ def _leave_arrays(path: Path, arrays: Arrays) -> None:
 
 
 def _loaded(folder: Path, config: TrainingConfig) -> ServingEncoder:
-    """A pretrained backbone computes as in training: in float32 it would take minutes for some thousand histories. Others in float32."""
+    """A pretrained language model computes as in training: in float32 it takes minutes for some thousand histories. All else in float32."""
     device = training_device()
-    bf16 = config.backbone.source is not None and wants_bf16(config.precision, device)
+    bf16 = config.backbone.source is not None and config.encoder.use_lm and wants_bf16(config.precision, device)
     return load_encoder(folder, artefact_digest(folder), bf16=bf16, device=device.type)
 
 

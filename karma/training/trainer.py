@@ -4,11 +4,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from karma.artefact import ArtefactError, Provenance, export_encoder, verify
+from karma.artefact import ArtefactError, Provenance, export_encoder
 from karma.config import TrainingConfig
-from karma.manifest import ENCODER_CODE_VERSION, file_digest, value_digest
+from karma.manifest import CODE_VERSIONS, file_digest, value_digest, verify
 from karma.precision import training_device, wants_bf16
-from karma.text import RENDERER_VERSION
 from karma.threads import torch_threads
 from karma.training.checkpoint import StateFolder
 from karma.training.data import Meta, read_meta, read_training_data
@@ -16,10 +15,6 @@ from karma.training.group import Group
 from karma.training.run import Run
 
 log = logging.getLogger("karma.training")
-
-TRAINER_VERSION = "5"
-CODE_VERSIONS = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
-"""Of all code that a trained encoder depends on."""
 
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:

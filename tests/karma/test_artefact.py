@@ -79,6 +79,13 @@ def test_missing_and_added_files_are_refused(copy: Path) -> None:
         verify(copy)
 
 
+def test_a_file_that_cannot_be_read_is_refused(copy: Path) -> None:
+    (copy / "tokenizer.json").unlink()
+    (copy / "tokenizer.json").symlink_to(copy / "nowhere")
+    with pytest.raises(ArtefactError, match=r"tokenizer\.json cannot be read"):
+        verify(copy)
+
+
 def test_another_digest_is_refused_before_anything_is_loaded(copy: Path) -> None:
     expected = artefact_digest(copy)
     assert load_encoder(copy, expected).manifest == read_manifest(copy)

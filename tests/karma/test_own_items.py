@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from karma.model.own_items import APPEAL_EXPONENT, OwnItems, appeal_of_buyers, times_taken, whitening
+from karma.model.own_items import APPEAL_EXPONENT, OwnItems, appeal_of_takers, times_taken, whitening
 from karma.model.pooling import lags
 
 NO_ITEM, DIM, CATALOGUE = -1, 6, 5
@@ -51,6 +51,7 @@ def test_a_weight_is_the_kernel_times_log_of_the_count_over_the_count_times_what
 def test_a_step_is_the_gradient_of_the_own_items_log_probability() -> None:
     vectors, present = batch_of([[0, 1, 1, 3]])
     own, anchors, positions = OwnItems(DIM, length=8, anchors=0), catalogue_vectors(), torch.tensor([[3]])
+    own.rate.data.fill_(0.7)
     weights = own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions), vectors).detach()
     start = torch.nn.functional.normalize(torch.randn(1, 1, DIM, generator=torch.Generator().manual_seed(1)), dim=-1)
     scale, shares = own.log_scale.exp().item(), weights[0, 0] / weights.sum()
@@ -98,15 +99,54 @@ def test_whitened_rows_have_no_leading_direction() -> None:
     assert after[0] / after[-1] < 3.5
 
 
-def test_the_appeal_starts_where_buyers_raise_a_weight_by_their_power() -> None:
-    """Buyers that a linear map reads of the rows exactly: their powers come back, but for what the penalty of one row in 4,000 takes."""
-    rows = torch.nn.functional.normalize(torch.randn(4000, 5, generator=torch.Generator().manual_seed(4)), dim=-1)
-    told = 4 + rows @ torch.tensor([2.0, -1, 0, 0.5, 1])
-    appeal = appeal_of_buyers(rows, told.exp().sub(1).round().long())
-    weights = (rows @ appeal).exp()
-    assert torch.allclose((weights[1:] / weights[:-1]).log(), APPEAL_EXPONENT * told.diff(), atol=0.05)
+@pytest.mark.parametrize("rows", [8, 400])
+def test_the_appeal_is_the_ridge_regression_of_the_takers_in_logs(rows: int) -> None:
+    """By least squares on rows to which the penalty is appended, far from the origin as item vectors are."""
+    crowd = torch.randn(rows, 5, generator=torch.Generator().manual_seed(4)) + 1.5
+    vectors = torch.nn.functional.normalize(crowd, dim=-1)
+    takers = torch.randint(0, 60, (rows,), generator=torch.Generator().manual_seed(5))
+    told = [0.5 * math.log(1 + n) for n in takers.tolist()]
+    inputs = torch.cat([torch.cat([vectors, torch.ones(rows, 1)], 1), torch.cat([torch.eye(5), torch.zeros(5, 1)], 1)]).double()
+    expected = torch.linalg.lstsq(inputs, torch.tensor([*told, *[0.0] * 5], dtype=torch.float64)[:, None]).solution[:5, 0]
+    assert APPEAL_EXPONENT == 0.5
+    assert torch.allclose(appeal_of_takers(vectors, takers).double(), expected, atol=1e-5)
 
 
-def test_what_no_vector_tells_of_the_buyers_leaves_every_item_the_same_appeal() -> None:
+def test_items_of_as_many_takers_have_the_same_appeal() -> None:
     rows = torch.nn.functional.normalize(torch.randn(30, 5, generator=torch.Generator().manual_seed(4)), dim=-1)
-    assert torch.equal(appeal_of_buyers(rows, torch.full((30,), 7)), torch.zeros(5))
+    assert torch.equal(appeal_of_takers(rows, torch.full((30,), 7)), torch.zeros(5))
+
+
+def weighed(own: OwnItems) -> tuple[Tensor, Tensor, Tensor]:
+    """Vectors of a history, its weights, and a start for the step."""
+    vectors, present = batch_of([[0, 1, 1, 3]])
+    positions = torch.tensor([[3]])
+    start = torch.nn.functional.normalize(torch.ones(1, 1, DIM), dim=-1)
+    return vectors, own.weights(times_taken(vectors, present, positions), lags(present.long().cumsum(1), positions), vectors), start
+
+
+def test_the_appeal_learns() -> None:
+    own = OwnItems(DIM, length=8, anchors=0)
+    vectors, weights, start = weighed(own)
+    own.nearer(start, vectors, weights, catalogue_vectors())[0, 0, 0].backward()
+    assert own.appeal.grad is not None
+    assert own.appeal.grad.abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("size", [-1e4, 1e4])
+def test_an_appeal_out_of_all_bounds_still_gives_unit_vectors(size: float) -> None:
+    own = OwnItems(DIM, length=8, anchors=0)
+    own.appeal.data.fill_(size)
+    vectors, weights, start = weighed(own)
+    nearer = own.nearer(start, vectors, weights, catalogue_vectors())
+    assert nearer.norm(dim=-1).tolist() == [[pytest.approx(1.0)]]
+    assert not torch.allclose(nearer, start, atol=1e-2)
+    assert own.term(vectors, weights).isfinite().all()
+
+
+def test_weights_are_the_same_under_bf16() -> None:
+    own = OwnItems(DIM, length=8, anchors=0)
+    own.appeal.data = torch.linspace(-3, 3, DIM)
+    plain = weighed(own)[1]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(weighed(own)[1], plain)

@@ -13,14 +13,16 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 
 from karma.artefact import artefact_digest, load_encoder
 from karma.config import EncoderConfig, ObjectiveConfig, SoftmaxConfig, TrainingConfig
+from karma.manifest import TRAINER_VERSION
+from karma.model.own_items import appeal_of_takers
 from karma.tokenizer import train_tokenizer
 from karma.training import TrainingDataError, train
-from karma.training.collaborative import buyers_of, collaborative_start, items_taken
+from karma.training.collaborative import collaborative_start, items_taken, takers_of
 from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_meta, read_training_data
 from karma.training.losses import appended, queries_of
 from karma.training.optimiser import rate_at
 from karma.training.run import CHOSEN_BY, DivergedError, Run
-from karma.training.trainer import TRAINER_VERSION, version_of
+from karma.training.trainer import version_of
 from karma.training.validation import Validation
 from tests.karma.conftest import Planted
 from tests.karma.planted import EVENTS, FEATURES, USERS, group_of, tiny_config, write_world
@@ -227,14 +229,14 @@ def test_the_collaborative_start_factorises_the_co_occurrence() -> None:
     assert start @ start.T == pytest.approx(gram, abs=1e-5)
 
 
-def test_a_buyer_of_an_item_counts_once_and_only_what_is_trained_on() -> None:
+def test_a_taker_of_an_item_counts_once_and_only_what_is_trained_on() -> None:
     taken = [[0, 1, 2], [0, 1], [2, 4], [4, 2, 2], [1]]
     histories = histories_of([[(time, item) for time, item in enumerate(items)] for items in taken])
     trained = np.ones(len(histories.users), bool)
     rows = items_taken(histories, trained)
-    assert buyers_of(histories, trained, rows).tolist() == [sum(item in items for items in taken) for item in (0, 1, 2, 4)]
+    assert takers_of(histories, trained, rows).tolist() == [sum(item in items for items in taken) for item in (0, 1, 2, 4)]
     trained[-1] = False
-    assert buyers_of(histories, trained, rows).tolist() == [2, 2, 3, 2]
+    assert takers_of(histories, trained, rows).tolist() == [2, 2, 3, 2]
 
 
 def test_noise_moves_the_collaborative_start_but_keeps_unit_rows() -> None:
@@ -299,6 +301,20 @@ def test_golden_losses_guard_the_trainer_version(planted: Planted) -> None:
     assert TRAINER_VERSION == GOLDEN_TRAINER
     assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-3)
     assert losses_with_own["action"] == pytest.approx(GOLDEN_ACTION_WITH_OWN_ITEMS, rel=1e-3)
+
+
+def test_the_appeal_of_own_items_starts_from_how_many_users_took_each(planted: Planted) -> None:
+    data = read_training_data(planted.data, planted.config.encoder.event_types)
+    own = {**planted.config.encoder.model_dump(), "use_own_items": True}
+    run = Run.of(tiny_config(encoder=own, softmax=SoftmaxConfig(repeats=True)), data, progress=False)
+    took: dict[int, set[int]] = {}
+    for user, item, trained in zip(data.histories.users, data.histories.items, run.validation.split.trained, strict=True):
+        if trained and item >= 0:
+            took.setdefault(int(item), set()).add(int(user))
+    takers = torch.tensor([len(took[item]) for item in sorted(took)])
+    model = run.learner.model
+    assert model.interest.own.appeal.abs().max() > 0.01
+    assert torch.allclose(model.interest.own.appeal, appeal_of_takers(model.tower.collaborative.weight, takers), atol=1e-5)
 
 
 def _of_two_steps(run: Run) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """Every job by its command line: help, exit codes, the ledger's line a day."""
 
 import importlib
-import json
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -87,23 +86,34 @@ def test_without_an_encoder_the_ledger_says_so(spark: Any, job: str, tmp_path: A
     assert (row.status, "NO_ENCODER" in row.reason) == (names.MISSING_INPUT, True)
 
 
-def _one_byte_changed(folder: Path) -> None:
+def test_with_a_lost_artefact_the_ledger_says_so(world: World) -> None:
+    shutil.rmtree(world.encoder.folder)
+    assert run(names.VALIDATE_JOB, "--root", str(world.root), "--ds", day(2).isoformat()) == names.EXIT_FAILED
+    row = world.context().ledger.state(names.VALIDATE_JOB, day(2))
+    assert (row.status, "ARTEFACT_LOST" in row.reason, "karma retire" in row.reason) == (names.FAILED, True, True)
+
+
+def _one_byte_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = bytearray((folder / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (folder / "model.safetensors").write_bytes(weights)
 
 
-def _of_other_code(folder: Path) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "space_id": "0" * 16}))
+def _of_other_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("karma.manifest._space_under_this_code", lambda manifest: "0" * 16)
 
 
-@pytest.mark.parametrize("damage", [shutil.rmtree, _one_byte_changed, _of_other_code])
-def test_with_a_lost_or_damaged_artefact_the_ledger_says_so(world: World, damage: Callable[[Path], None]) -> None:
-    damage(world.encoder.folder)
-    assert run(names.VALIDATE_JOB, "--root", str(world.root), "--ds", day(2).isoformat()) == names.EXIT_FAILED
-    row = world.context().ledger.state(names.VALIDATE_JOB, day(2))
-    assert (row.status, "ARTEFACT_LOST" in row.reason, "karma retire" in row.reason) == (names.FAILED, True, True)
+@pytest.mark.parametrize(("damage", "code"), [(_one_byte_changed, "ARTEFACT_CHANGED"), (_of_other_code, "OTHER_CODE")])
+@pytest.mark.parametrize("job", [names.ITEM_EMBEDDINGS_JOB, names.INTEREST_EMBEDDINGS_JOB])
+def test_weights_that_cannot_be_used_are_refused_before_a_task_reads_them(
+    world: World, job: str, damage: Callable[..., None], code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(world.encoder.folder, monkeypatch)
+    last, space = day(2), world.encoder.space_id
+    assert run(job, "--root", str(world.root), "--ds", last.isoformat(), "--recompute") == names.EXIT_FAILED
+    row = world.context().ledger.state(job, last, space)
+    assert (row.status, code in row.reason, "karma retire" in row.reason) == (names.FAILED, True, True)
+    assert run(names.PUBLISH_JOB, "--root", str(world.root), "--ds", last.isoformat()) == 0
 
 
 def _zeros() -> Any:

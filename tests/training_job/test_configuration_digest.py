@@ -9,6 +9,7 @@ import pytest
 from jobs import train_encoder
 from jobs.encoder_configuration import configuration_digest
 from jobs.train_encoder import train_stage
+from karma.manifest import MANIFEST, Manifest, file_digest
 
 
 @pytest.fixture
@@ -39,3 +40,33 @@ def test_a_replaced_backbone_makes_a_training_stale(config: Path, monkeypatch: p
     before = stage.input_digest(context, date(2026, 2, 28))  # type: ignore[arg-type]
     (config.parent / "backbone" / "model.safetensors").write_bytes(b"others!")
     assert stage.input_digest(context, date(2026, 2, 28)) != before  # type: ignore[arg-type]
+
+
+def test_other_code_makes_a_training_stale(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_encoder, "read_digest", lambda context, ds: [])
+    monkeypatch.setattr(train_encoder, "_lost_artefacts", lambda context: [])
+    stage, context = train_stage(config, datetime(2026, 3, 1, tzinfo=UTC), "none"), Any
+    before = stage.input_digest(context, date(2026, 2, 28))  # type: ignore[arg-type]
+    monkeypatch.setattr(train_encoder, "CODE_VERSIONS", ("of", "another", "release"))
+    assert stage.input_digest(context, date(2026, 2, 28)) != before  # type: ignore[arg-type]
+
+
+def test_an_artefact_counts_as_lost_where_training_would_make_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    (folder / "weights").write_bytes(b"weights")
+    manifest = Manifest(
+        version="whole", space_id="", dim=4, renderer_version="1", vision_digest="", vision_spec="", history_length=6,
+        event_types=(), trained_until="", files={"weights": file_digest(folder / "weights")}, metrics={}, protocol="time_split",
+        training_tables={}, config={},
+    )  # fmt: skip
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    monkeypatch.setattr("karma.manifest._space_under_this_code", lambda manifest: "")
+    assert not train_encoder._is_lost(folder)
+    monkeypatch.setattr("karma.manifest._space_under_this_code", lambda manifest: "of other code")
+    assert not train_encoder._is_lost(folder)
+    (folder / "weights").write_bytes(b"Weights")
+    assert train_encoder._is_lost(folder)
+    (folder / "weights").unlink()
+    assert train_encoder._is_lost(folder)
+    assert train_encoder._is_lost(tmp_path / "gone")
