@@ -108,8 +108,10 @@ def _of_other_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_that_cannot_be_used_are_refused_before_a_task_reads_them(
     world: World, job: str, damage: Callable[..., None], code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    damage(world.encoder.folder, monkeypatch)
     last, space = day(2), world.encoder.space_id
+    if job == names.ITEM_EMBEDDINGS_JOB:  # else there is nothing new to encode
+        shutil.rmtree(world.root / "warehouse" / names.ITEM_EMBEDDINGS)
+    damage(world.encoder.folder, monkeypatch)
     assert run(job, "--root", str(world.root), "--ds", last.isoformat(), "--recompute") == names.EXIT_FAILED
     row = world.context().ledger.state(job, last, space)
     assert (row.status, code in row.reason, "karma retire" in row.reason) == (names.FAILED, True, True)
