@@ -14,7 +14,7 @@ from jobs.ablation_set import leave_targets
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoder_measures import Shown, measures_of
-from jobs.encoders import Encoder, encoder_of
+from jobs.encoders import Encoder, encoder_of, refuse_unusable
 from jobs.errors import InputMissingError
 from jobs.held_out_figures import figures_of, judge
 from jobs.knowledge_measures import knowledge_of
@@ -61,6 +61,7 @@ def evaluate_stage(encoder: Encoder, window: LabelWindow, probe_steps: int = STE
 
 def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: int) -> Outcome:
     """Items may be taken again, so none is masked."""
+    refuse_unusable(encoder)
     taken = first_taken(context.tables.read(names.EVENTS), window).persist()
     rows = {row["user_id"]: row for row in taken.toLocalIterator()}
     if not rows:
