@@ -92,17 +92,7 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
     )  # fmt: skip
     _set_visual_basis(model, catalogue)
     _set_text_basis(model, texts, config.seed)
-    if model.tower.collaborative is not None:
-        vectors = torch.from_numpy(
-            collaborative_start(
-                data.histories, split.trained, taken, dim=encoder.pooled.dim, noise=config.collaborative_noise, seed=config.seed
-            )
-        )
-        model.tower.collaborative.weight.data.copy_(vectors)
-        if model.interest.own is not None:
-            takers = torch.from_numpy(takers_of(data.histories, split.trained, taken))
-            model.interest.own.map.weight.data.copy_(whitening(vectors))
-            model.interest.own.appeal.data.copy_(appeal_of_takers(vectors, takers))
+    _set_collaborative_start(model, data, split, taken, config)
     return Start(
         model=model,
         tokenizer=tokenizer,
@@ -116,6 +106,19 @@ def start(data: TrainingData, split: Split, config: TrainingConfig, *, progress:
         ),
         item_ids=[catalogue.item_ids[place] for place in taken],
     )
+
+
+def _set_collaborative_start(model: KarmaEncoder, data: TrainingData, split: Split, taken: Ints, config: TrainingConfig) -> None:
+    """Rows of the items ``taken``, and what the own items' path reads of them at first; nothing where there is no such part."""
+    if model.tower.collaborative is None:
+        return
+    dim, noise = config.encoder.pooled.dim, config.collaborative_noise
+    vectors = torch.from_numpy(collaborative_start(data.histories, split.trained, taken, dim=dim, noise=noise, seed=config.seed))
+    model.tower.collaborative.weight.data.copy_(vectors)
+    if model.interest.own is not None:
+        takers = torch.from_numpy(takers_of(data.histories, split.trained, taken))
+        model.interest.own.map.weight.data.copy_(whitening(vectors))
+        model.interest.own.appeal.data.copy_(appeal_of_takers(vectors, takers))
 
 
 def _rows(taken: Ints, corpus: int) -> Ints:
