@@ -54,7 +54,8 @@ class AblateArgs:
     targets: Path | None = None
     """Parquet: user_id, item_id, and where it is known the query typed for it; default: targets.parquet in the data folder."""
     hidden: bool = False
-    """Hide items and the ends of the histories, and judge on warm, cold and new items instead of on the targets."""
+    """Hide items and the ends of the histories, and judge on warm, cold and new items instead of on the targets; every run is judged
+    after its last step, whatever validation says."""
     decode: bool = False
     """Let a small decoder of the same size in every run write what it reads in some users' vectors, and measure what the vectors save it;
     in runs that are not finished yet; the log names the others. It adds a constant time a run, some tens of seconds on two cores."""
@@ -96,7 +97,8 @@ def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
         of_another = {"revision": None, "keep_layers": None, "warm_up_steps": None}  # what was said of the configuration's own model
         told["backbone"] = {**base.backbone.model_dump(), **of_another, "source": args.backbone}
     judged_not_stopped = {**base.guard.model_dump(), "on": False}  # an arm that collapses is a finding here
-    return {"protocol": "leave_last_out", **told, "max_seconds": None, "guard": judged_not_stopped}
+    equal_steps = {"choose": "last"} if args.hidden else {}  # what action forgets and others keep depends on the step
+    return {"protocol": "leave_last_out", **told, **equal_steps, "max_seconds": None, "guard": judged_not_stopped}
 
 
 def changed(args: AblateArgs, base: TrainingConfig) -> TrainingConfig:

@@ -266,7 +266,8 @@ class TrainingConfig(Config):
         rate_collaborative, rate_residual, rate_backbone: factors on ``learning_rate``.
         final_rate: factor on the learning rates that a half cosine reaches at the end; 1 keeps them constant from the warm-up on.
         clip: most that the gradient norm may be, for the encoder and for the decoders separately.
-        patience: validations without a better one before the run ends.
+        choose: the checkpoint that is kept, "best" by a validation, or "last": arms of a comparison then have taken equally many steps.
+        patience: validations without a better one before the run ends; with the last one kept none ends it.
         max_seconds: no step begins later than this after the start of training; such a run is not reproducible.
         threads: of torch while it trains; None leaves it as it is. On a machine that others use, two threads that wait for each
             other were ten times slower than one.
@@ -302,6 +303,7 @@ class TrainingConfig(Config):
     final_rate: float = Field(default=0.05, ge=0, le=1)
     clip: PositiveFloat = 1.0
     validate_every: PositiveInt = 50
+    choose: Literal["best", "last"] = "best"
     patience: PositiveInt = 5
     max_seconds: PositiveFloat | None = None
     threads: PositiveInt | None = None

@@ -1,4 +1,4 @@
-"""One training run: steps, validations, and the best checkpoint."""
+"""One training run: steps, validations, and the checkpoint that is chosen."""
 
 import logging
 import time
@@ -76,7 +76,7 @@ class Run:
         )
 
     def fit(self, state: StateFolder | None = None, *, progress: bool) -> dict[str, float]:
-        """Train, restore the best checkpoint, and bring it to the CPU. Returns its validation metrics, and those of popularity.
+        """Train, restore the chosen checkpoint, and bring it to the CPU. Returns its validation metrics, and those of popularity.
 
         With ``state`` the run goes on from the checkpoint that lies there, if it is of this version, and leaves one each validation.
         Of a group only the first process validates, keeps and returns anything; the others return no metric.
@@ -117,7 +117,7 @@ class Run:
                     self._validate(told, losses, state)
                     steps.set_postfix({"action": f"{losses['action']:.2f}", CHOSEN_BY: f"{told.log[-1][CHOSEN_BY]:.4f}"})
                 steps.update()
-        log.info("trained for %d of %d steps; the best checkpoint is that of step %d", told.step, config.steps, told.best.step)
+        log.info("trained for %d of %d steps; the chosen checkpoint is that of step %d", told.step, config.steps, told.best.step)
         return told.best
 
     def _begun(self, state: StateFolder | None) -> Progress:
@@ -159,7 +159,8 @@ class Run:
         if self.observer is not None:
             self.observer(told.step, self)
         refuse_collapse(self.config, row, self.validation.vectors)
-        if told.best.step == 0 or found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
+        newest = told.best.step == 0 or self.config.choose == "last"
+        if newest or found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
             told.best = Best(found, told.step, self.learner.state())
         if state:
             state.keep(self.learner, self.optimiser, told)

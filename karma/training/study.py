@@ -109,7 +109,7 @@ def run_arm(config: TrainingConfig, data: Path, held_out: HeldOut, out: Path, *,
 def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, decode: bool = False) -> Mapping[str, Any]:
     """Train ``config`` on ``data``, without the hidden items, and judge it on ``pairs`` after each validation, a row of ``curve`` each.
 
-    Writes and skips as ``run_arm`` does; the ranks are those of the checkpoint that validation chose.
+    Writes and skips as ``run_arm`` does; the ranks are those of the chosen checkpoint.
     """
     new = [render_item(pairs.catalogue.titles[row], pairs.catalogue.categories[row]) for row in np.flatnonzero(pairs.kinds == NEW).tolist()]
 

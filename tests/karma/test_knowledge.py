@@ -1,6 +1,7 @@
 """What is said of warm, cold and new items comes from their ranks and vectors, and an arm leaves it behind."""
 
 import json
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from karma.evaluation.title_labels import labels_of
 from karma.training.arms import arm_config
 from karma.training.data import read_meta
 from karma.training.hidden import hide
+from karma.training.run import CHOSEN_BY
 from karma.training.study import CURVE, run_hidden
 from karma.training.trainer import version_of
+from karma.training.validation import Validation
 from tests.karma.conftest import Planted
 
 
@@ -83,7 +86,12 @@ def test_a_run_that_was_stopped_within_a_row_of_its_curve_goes_on(planted: Plant
     assert all("warm_HR@10" in row for row in told["curve"]), "as this run measured it, not as it was left"
 
 
-def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hidden_study_leaves_a_curve_and_a_table(
+    planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look is worse than the one before it, and still each run is judged after its last step."""
+    falling, measure = count(0, -1), Validation.measure
+    monkeypatch.setattr(Validation, "measure", lambda self, model: {**measure(self, model), CHOSEN_BY: next(falling)})
     config = tmp_path / "tiny.toml"
     config.write_text('name = "tiny"\nsteps = 4\nvalidate_every = 2\nwindows = 4\npositions = 2\n[softmax]\nrepeats = false\n'
                       "[encoder]\ndim = 16\nhistory_length = 8\nvisual_components = 4\n"
@@ -93,6 +101,7 @@ def test_a_hidden_study_leaves_a_curve_and_a_table(planted: Planted, tmp_path: P
     assert main([*told, "--paths", "lm", "--arms", "action", "text"]) == 0
     told_figures = json.loads((tmp_path / "out" / "tiny-lm-text-0.json").read_text())
     assert [row["step"] for row in told_figures["curve"]] == [0, 2, 4]
+    assert told_figures["training"]["step"] == 4
     assert all(np.isfinite(row["title_nats"]) for row in told_figures["curve"])
     assert (told_figures["shared_top"], told_figures["decoys"]) == (8, 20), "a fifth and a half of 40 items"
     table = capsys.readouterr().out

@@ -143,6 +143,17 @@ def test_what_was_not_trained_is_never_chosen(planted: Planted, monkeypatch: pyt
     assert run.fit(progress=False)["step"] == 4
 
 
+def test_the_last_checkpoint_is_kept_where_it_is_chosen(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look is as good as the first, and one without a better one would be the end; for a comparison the last step counts."""
+    looks = iter([0.9, 0.8, 0.3, 0.2])
+    measure = Validation.measure
+    monkeypatch.setattr(Validation, "measure", lambda self, model: {**measure(self, model), CHOSEN_BY: next(looks)})
+    config = tiny_config(steps=6, validate_every=2, patience=1, choose="last")
+    run = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False)
+    told = run.fit(progress=False)
+    assert (told["step"], told[CHOSEN_BY]) == (6, 0.2)
+
+
 def test_an_encoder_that_a_last_step_blew_up_is_said_to_diverge(planted: Planted) -> None:
     """The losses of step 1 are finite; what the step leaves behind is not."""
     config = tiny_config(steps=1, learning_rate=1e30, learning_warm_up=0)
