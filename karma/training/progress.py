@@ -9,7 +9,7 @@ from karma.config import TrainingConfig
 
 @dataclass(frozen=True)
 class Best:
-    """The checkpoint that is chosen so far, by ``choose``: its validation metrics, its step, and the state of each of the learner's parts."""
+    """The checkpoint that is chosen so far: its validation metrics, its step, and the state of each of the learner's parts."""
 
     metrics: dict[str, float]
     step: int
