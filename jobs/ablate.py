@@ -13,17 +13,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
 import tyro
 
 from jobs.ablation_paths import pairs_markdown, path_pairs
 from jobs.ablation_runs import Ranks, baselines_of, finished_runs, leave_baselines
 from jobs.ablation_set import TARGETS, claim, config_of, data_of
 from jobs.ablation_table import markdown, tables_of
+from jobs.ablation_targets import Targets, arms_judged_on, ranked, read_targets
 from jobs.encoder_configuration import configuration, in_words
 from jobs.errors import JobError, UsageError
-from jobs.held_out_figures import HeldOutTargets, rankable_targets, read_catalogue
+from jobs.held_out_figures import read_catalogue
 from jobs.report.write_ablation import write_ablation_page
 from jobs.storage_faults import storage_fault
 from karma.config import PretrainedModelError, TrainingConfig
@@ -33,7 +32,7 @@ from karma.training.arms import ARMS_IN_ORDER, PATHS, READ_IMAGES, Arm, Interest
 from karma.training.data import TrainingDataError, read_meta
 from karma.training.hidden import hide
 from karma.training.run import DivergedError
-from karma.training.study import HeldOut, run_arm, run_hidden
+from karma.training.study import run_arm, run_hidden
 from schemas import names
 
 log = logging.getLogger("karma.arms")
@@ -86,7 +85,7 @@ class AblateArgs:
     validate_every: int | None = None
     """Default: the configuration's."""
     patience: int | None = None
-    """Default: the configuration's."""
+    """Default: the configuration's. With --hidden nothing ends a run early."""
 
 
 def changes(args: AblateArgs, base: TrainingConfig) -> dict[str, Any]:
@@ -170,22 +169,6 @@ def sources(args: AblateArgs) -> tuple[Path, TrainingConfig]:
     return data, TrainingConfig.load(configuration(args.config))
 
 
-def held_out(data: Path, targets: Path) -> HeldOutTargets:
-    """What is ranked: users with a history whose target the catalogue holds."""
-    rows = pq.read_table(targets).to_pylist()
-    queries = {row["user_id"]: row["query"] for row in rows if row.get("query") is not None}
-    return rankable_targets(data, {row["user_id"]: row["item_id"] for row in rows}, queries)
-
-
-def arms_judged_on(held_out: HeldOutTargets) -> HeldOut:
-    """``held_out`` as every arm is judged on it."""
-    taken = {item for history in held_out.of_all.values() for item in history.item_ids}
-    cold = np.array([item not in taken for item in held_out.items], bool)
-    return HeldOut(
-        catalogue=held_out.catalogue, histories=held_out.histories, targets=held_out.items, cold=cold, with_query=held_out.with_query
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What is done in the folder.
@@ -201,25 +184,19 @@ class Task:
     baselines: Callable[[], Mapping[str, Ranks]] = dict
 
 
-def targets_of(args: AblateArgs, data: Path) -> Path | None:
-    """The file of the targets; None where items are hidden instead. Raises UsageError: there is no such file."""
-    if args.hidden:
-        return None
-    targets = args.targets or data / TARGETS
-    if not targets.is_file():
-        expected = "a Parquet file with user_id and item_id"
-        raise UsageError("NO_TARGETS", "there are no targets", column="--targets", expected=expected, got=f"nothing at {targets}")
-    return targets
+def targets_of(args: AblateArgs, data: Path) -> Targets | None:
+    """The targets; None where items are hidden instead. Raises UsageError."""
+    return None if args.hidden else read_targets(args.targets or data / TARGETS)
 
 
-def task_of(args: AblateArgs, data: Path, base: TrainingConfig, targets: Path | None) -> Task:
+def task_of(args: AblateArgs, data: Path, base: TrainingConfig, targets: Targets | None) -> Task:
     """The task that ``args`` name; ``targets`` as ``targets_of`` found them."""
     mask_seen = not base.softmax.repeats
     if targets is None:
         hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=not mask_seen)
         pairs = hidden.pairs(mask_seen=mask_seen)
         return Task(run=lambda config: run_hidden(config, hidden.data, pairs, args.out, decode=args.decode))
-    held = held_out(data, targets)
+    held = ranked(data, targets)
     judged = arms_judged_on(held)
     return Task(
         run=lambda config: run_arm(config, data, judged, args.out, decode=args.decode),
@@ -235,7 +212,7 @@ def body(args: AblateArgs) -> int:
     targets = targets_of(args, data)
     told = changed(args, base)
     asked = configurations(args, base, images=bool(read_catalogue(data).has_visual.any()))
-    claim(args.out, told, data, targets)
+    claim(args.out, told, data, targets.file if targets else None)
     task = task_of(args, data, base, targets)
     written, (table, page) = finished(args.out), write_results(args.out, task.asked, args.against)
     failed = False

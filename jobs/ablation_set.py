@@ -1,6 +1,7 @@
 """What an ablation is run on: the training data of a finished root with targets beside them, and the configuration trained there."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.encoder_configuration import in_words
 from jobs.errors import UsageError
 from karma.config import TrainingConfig
-from karma.manifest import CODE_VERSIONS, MANIFEST, file_digest, read_manifest
+from karma.manifest import CODE_VERSIONS, MANIFEST, ArtefactError, Manifest, file_digest, read_manifest
 from karma.training.data import read_meta
 from karma.training.study import JUDGE_VERSION
+
+log = logging.getLogger("karma.arms")
 
 TARGETS, ASKED = "targets.parquet", ".asked"
 NAMED = 5
@@ -50,14 +54,30 @@ def data_of(root: Path) -> Path:
 def config_of(root: Path, data: Path) -> TrainingConfig:
     """The configuration of the newest encoder that was trained on ``data``. Raises UsageError where none was."""
     fingerprint = read_meta(data).fingerprint
-    manifests = [read_manifest(path.parent) for path in sorted((root / "encoders").glob(f"*/{MANIFEST}"), key=os.path.getmtime)]
-    found = [manifest for manifest in manifests if manifest.data_fingerprint == fingerprint]
+    found = [manifest for manifest in _manifests(root) if manifest.data_fingerprint == fingerprint]
     if not found:
         raise UsageError(
             "NO_CONFIG", "no encoder was trained on these data", column="--config", expected="a training configuration", got="none",
             hint="name one: conf/encoder/ has some",
         )  # fmt: skip
-    return TrainingConfig.model_validate(found[-1].config["training"])
+    try:
+        return TrainingConfig.model_validate(found[-1].config["training"])
+    except ValueError as error:
+        raise UsageError(
+            "NO_CONFIG", f"encoder {found[-1].version} was trained by another version of this code, with other settings", column="--config",
+            expected="a training configuration", got=in_words(error), hint="name one: conf/encoder/ has some",
+        ) from None  # fmt: skip
+
+
+def _manifests(root: Path) -> list[Manifest]:
+    """Of all encoders below ``root``, oldest first; the log names one that cannot be read."""
+    found = []
+    for path in sorted((root / "encoders").glob(f"*/{MANIFEST}"), key=os.path.getmtime):
+        try:
+            found.append(read_manifest(path.parent))
+        except ArtefactError as error:
+            log.warning("left out: %s", error)
+    return found
 
 
 def claim(out: Path, configuration: TrainingConfig, data: Path, targets: Path | None) -> None:

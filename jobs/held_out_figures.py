@@ -19,6 +19,7 @@ from karma.evaluation.ranks import CUTOFFS, hit_rate
 from karma.evaluation.slices import slices_of
 from karma.serving import ServingEncoder
 from karma.text import render_item
+from schemas.promotion_rules import JUDGED_AT
 
 log = logging.getLogger("karma.figures")
 
@@ -26,7 +27,6 @@ Ranks = npt.NDArray[np.int64]
 
 ENCODER = "encoder"
 ENCODER_AND_QUERY = "encoder, query appended"
-JUDGED_AT = 50
 BOOTSTRAP_SEED = 0
 
 

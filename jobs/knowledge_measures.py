@@ -15,7 +15,6 @@ from karma.evaluation.probes import multi_hot, probe_labels
 from karma.evaluation.sinks import Sinks, sinks_of
 from karma.evaluation.title_decoys import DECOYS, title_found, title_lsa
 from karma.evaluation.title_tokens import TitleTokens
-from karma.text import render_item
 
 log = logging.getLogger("karma.figures")
 
@@ -109,7 +108,7 @@ def _in_figures(found: Decodability | None) -> dict[str, Any]:
 def _decoys(judged: Judgement, training: NextTitles, measured: NextTitles) -> dict[str, Any]:
     if judged.corpus <= DECOYS or len(measured.items) < 2 or len(training.items) < 3:
         return {"n": 0}
-    titles = title_lsa([render_item(title, None) for title in judged.held_out.catalogue.titles], seed=SEED)
+    titles = title_lsa([title or "" for title in judged.held_out.catalogue.titles], seed=SEED)
     pairs = training.vectors, training.items, measured.vectors, measured.items
     try:
         hits = title_found(*pairs, titles, seed=SEED, decoys=DECOYS).astype(float)

@@ -16,6 +16,7 @@ import karma
 from jobs.errors import JobError
 from jobs.stage import Context
 from karma.training import CollapseError, DivergedError, TrainingConfig, TrainingDataError, train
+from karma.training.data import NothingToLearnError
 from karma.training.distributed import train_as_member
 
 _ERROR = re.compile(r"(?:^|[\s])((?:\w+\.)*)(\w+Error: .+)$", re.MULTILINE)
@@ -39,8 +40,11 @@ def train_encoder_of(context: Context, config: TrainingConfig, data: Path, *, pr
         return train(config, data, out=out, state=state)
     except (CollapseError, DivergedError) as error:
         raise JobError("TRAINING_STOPPED", str(error)) from error
+    except NothingToLearnError as error:
+        hint = "where the same item is taken again: own-data with --baskets, or a --config whose softmax.repeats is true"
+        raise JobError("NOTHING_TO_LEARN", str(error), hint=hint) from error
     except TrainingDataError as error:
-        raise JobError("NOTHING_TO_LEARN", str(error), hint="--baskets, where the same item is taken again") from error
+        raise JobError("TRAINING_DATA_UNREADABLE", str(error), hint=f"without {data} the same command writes it again") from error
 
 
 def distributor_of(spark: SparkSession, processes: int, *, on_driver: bool) -> TorchDistributor:

@@ -253,6 +253,7 @@ class TrainingConfig(Config):
     """One training run. The artefact's name is ``name`` and 12 hex digits of the data's fingerprint and of this.
 
     Attributes:
+        protocol: a label of the data for the manifest, set by the job that made them: what they leave out. Training treats both alike.
         ties: "strict": a target is strictly later than the events that predict it; "in_order": ties count in their order.
         targets: "next": one item a position; "basket": all items of the next time stamp in equal shares, predicted at the end of a
             basket alone (positions inside it would train completion of the basket, which is another task).

@@ -46,7 +46,7 @@ class Manifest(BaseModel):
         event_types: an event type's number in ``encode_histories`` is its place here; any other type is ``len(event_types)``.
         trained_until: ISO 8601, UTC, exclusive: nothing from this instant on influenced the weights or their choice.
         files: sha256 (hex) of every other file in the folder, by name.
-        protocol: how the validation targets were held out.
+        protocol: what the training data leave out: all from a cut in time on, or every user's last event or basket.
         training_tables: version of each source table that the training data was made from.
         data_fingerprint: digest of the training data themselves; empty where the trainer did not say it. No part of the space: the
             weights are.

@@ -57,7 +57,7 @@ class ServingEncoder:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Of item texts and queries; what training's decoders write is in its tokens too."""
+        """Of item texts and queries."""
         return self._tokenizer
 
     def event_type_ids(self, event_types: Sequence[str]) -> list[int]:

@@ -13,7 +13,7 @@ from jobs.report.people import EVENTS, NEAREST, PEOPLE, UNTAKEN, spread_over_len
 from jobs.report.sampled import NO_TITLE, UNKNOWN_ITEM
 from jobs.showing.words import event_in_words
 from karma.evaluation.evaluate import History
-from karma.evaluation.written import text_decoder_of, write_greedily
+from karma.evaluation.written import writer_of
 from karma.tokenizer import begin_and_end
 
 
@@ -68,9 +68,9 @@ def _item(judged: Judgement, place: int, *, cosine: float | None = None, taken: 
 
 
 def _written(judged: Judgement, training: Path, rows: Sequence[int]) -> list[str | None]:
-    decoder = text_decoder_of(training, judged.encoder.manifest)
-    if decoder is None or not rows:
+    writer = writer_of(training, judged.encoder.manifest)
+    if writer is None or not rows:
         return [None] * len(rows)
     tokenizer = judged.encoder.tokenizer
-    texts = write_greedily(decoder, torch.from_numpy(judged.found.interest_vectors[list(rows)]), begin_and_end(tokenizer)[1])
+    texts = writer.write(torch.from_numpy(judged.found.interest_vectors[list(rows)]), begin_and_end(tokenizer)[1])
     return [tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in texts]

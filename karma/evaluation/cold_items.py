@@ -93,9 +93,9 @@ def cold_ranks(blocks: Callable[[], Iterable[ScoreBlock]], cold: Mask, k: int, s
     )  # fmt: skip
 
 
-def ranks_among_own_kind(block: ScoreBlock, cold: Mask) -> Longs:
-    """int64 [b]: each target's rank among the items that are cold if it is, warm if it is; ties as in ``rank_of_target``."""
-    other_kind = cold[None, :] != cold[block.target][:, None]
+def ranks_among_own_kind(block: ScoreBlock, kinds: Mask | Longs) -> Longs:
+    """int64 [b]: each target's rank among the items of its kind, [m], such as cold or not; ties as in ``rank_of_target``."""
+    other_kind = kinds[None, :] != kinds[block.target][:, None]
     return rank_of_target(block.scores, block.target, other_kind if block.masked is None else other_kind | block.masked)
 
 

@@ -1,6 +1,6 @@
 """Decodability: how much better a text decoder of fixed size writes the next title with the right interest vector than with another's.
 
-The encoder is frozen: vectors come in, and every arm gets the same probe (size, seed, steps, batches).
+The encoder is frozen: vectors come in, and every arm gets the same probe (size, steps, batches; for vectors of one length also its start).
 Shapes: n users, d dimensions, m text tokens, v vocabulary, w width of the probe.
 """
 
@@ -27,7 +27,7 @@ _USERS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pairs:
+class TitlePairs:
     """Users' vectors and the titles that they took next.
 
     Attributes:
@@ -81,7 +81,7 @@ class Decodability:
 
 
 def decodability(
-    training: Pairs, held_out: Pairs, *, vocabulary: int, seed: int, steps: int = STEPS, strangers: Tensor | None = None
+    training: TitlePairs, held_out: TitlePairs, *, vocabulary: int, seed: int, steps: int = STEPS, strangers: Tensor | None = None
 ) -> Decodability:
     """``mean_r (NLL(title_r | u_{s(r)}) - NLL(title_r | u_r))`` in nats a token over held-out users r, s a shuffle that keeps nobody.
 
@@ -106,6 +106,7 @@ def decodability(
         torch.manual_seed(seed)
         decoder = TextDecoder(PROBE, dim=training.vectors.shape[1], vocabulary=vocabulary)
         probe = Probe(decoder=decoder, centre=centre, scale=scale)
+        torch.manual_seed(seed)  # once more: what is drawn from here on must not depend on how many weights were drawn for these dimensions
         order = torch.randperm(len(held_out.vectors))
         _train(decoder, replace(training, vectors=probe.scaled(training.vectors)), steps)
     if strangers is None:  # one cycle through all users: nobody keeps the own vector
@@ -115,7 +116,7 @@ def decodability(
     return Decodability(own=_nats_a_token(decoder, own), shuffled=_nats_a_token(decoder, shuffled), strangers=strangers, probe=probe)
 
 
-def _train(probe: TextDecoder, pairs: Pairs, steps: int) -> None:
+def _train(probe: TextDecoder, pairs: TitlePairs, steps: int) -> None:
     optimiser = torch.optim.AdamW(probe.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, max(1, steps))
     probe.train()
@@ -130,7 +131,7 @@ def _train(probe: TextDecoder, pairs: Pairs, steps: int) -> None:
 
 
 @torch.inference_mode()
-def _nats_a_token(probe: TextDecoder, pairs: Pairs) -> Floats:
+def _nats_a_token(probe: TextDecoder, pairs: TitlePairs) -> Floats:
     """float64 [n]: mean cross-entropy over each title's own tokens; the last prefix token predicts the first of them."""
     probe.eval()
     found = []

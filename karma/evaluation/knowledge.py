@@ -4,15 +4,16 @@ Shapes: n pairs (history, next item), m items, d dimensions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from karma.evaluation.cold_items import ScoreBlock, cold_margins, offset_of_share, ranks_with_offset
+from karma.evaluation.cold_items import ScoreBlock, cold_margins, offset_of_share, ranks_among_own_kind, ranks_with_offset
 from karma.evaluation.evaluate import Catalogue, History, Vectors, encode_catalogue, encode_users, seen_items
 from karma.evaluation.probes import labels_read, numbers_read
-from karma.evaluation.ranks import CUTOFFS, hit_rate, rank_of_target
+from karma.evaluation.ranks import CUTOFFS, hit_rate
 from karma.evaluation.spectrum import spectrum
 from karma.evaluation.title_decoys import DECOYS, title_found, title_lsa
 from karma.evaluation.title_labels import Labels, labels_of
@@ -84,7 +85,8 @@ class Judged:
         own_kind: int64 [n], rank of the target among the items of its own kind.
         equal_share: int64 [n], rank among all items, with one offset for all hidden items that gives them their share of the catalogue
             in the top list.
-        title_found: float [n], 1 where the target's title was first among its decoys; NaN where the probe was fitted on the pair.
+        title_found: float [n], 1 where the target's title was first among its decoys; NaN where the probe was fitted on the pair, the
+            target has no title, or too few items have another one.
         interest_vectors: float32 [n, d];  item_vectors: float32 [m, d].
     """
 
@@ -106,7 +108,8 @@ def judge(encoder: ServingEncoder, pairs: Pairs) -> Judged:
     users = encode_users(encoder, items, pairs.place, pairs.histories)
     own, equal, shown = _ranks(users, items, pairs)
     found = _titles(users, pairs)
-    figures: dict[str, float | None] = {"hidden_share": shown, "title_found": float(np.nanmean(found))}
+    told = found[~np.isnan(found)]
+    figures: dict[str, float | None] = {"hidden_share": shown, "title_found": float(told.mean()) if len(told) else None}
     for kind, name in enumerate(KINDS):
         of_kind = pairs.kinds[pairs.targets] == kind
         for k in CUTOFFS:
@@ -122,8 +125,7 @@ def _ranks(users: Vectors, items: Vectors, pairs: Pairs) -> tuple[Longs, Longs, 
     hidden = pairs.kinds > 0
     margins, own = [], []
     for block in _blocks(users, items, pairs):
-        other = pairs.kinds[None, :] != pairs.kinds[block.target][:, None]
-        own.append(rank_of_target(block.scores, block.target, other if block.masked is None else other | block.masked))
+        own.append(ranks_among_own_kind(block, pairs.kinds))
         margins.append(cold_margins(block, hidden, pairs.top).astype(np.float32))
     all_margins = np.concatenate(margins).astype(np.float64)
     offset = offset_of_share(all_margins, float(hidden.mean()))
@@ -146,11 +148,14 @@ def first_half(users: Longs) -> npt.NDArray[np.bool_]:
 
 
 def _titles(users: Vectors, pairs: Pairs) -> npt.NDArray[np.float64]:
-    fitted = first_half(pairs.users)
+    titled = np.array([bool(title) for title in pairs.catalogue.titles])[pairs.targets]
+    half = first_half(pairs.users)
+    fitted, asked = half & titled, ~half & titled
     told = np.full(len(users), np.nan)
-    told[~fitted] = title_found(
-        users[fitted], pairs.targets[fitted], users[~fitted], pairs.targets[~fitted], pairs.titles, seed=SEED, decoys=pairs.decoys
-    )
+    with suppress(ValueError):  # a catalogue of too few titles
+        told[asked] = title_found(
+            users[fitted], pairs.targets[fitted], users[asked], pairs.targets[asked], pairs.titles, seed=SEED, decoys=pairs.decoys
+        )
     return told
 
 

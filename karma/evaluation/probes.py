@@ -61,19 +61,6 @@ def probe_labels(vectors: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_
     return labels_read(vectors[fitted], labels[fitted], vectors[measured], labels[measured])
 
 
-def probe_number(vectors: npt.NDArray[np.floating], numbers: npt.NDArray[np.floating], *, seed: int) -> float:
-    """``numbers_read`` of numbers [n] from [n, d] vectors, on the half that was not fitted.
-
-    Raises:
-        ValueError: vectors and numbers differ in rows, there are fewer than six, or the measured numbers are all equal.
-    """
-    fitted, measured = halves(len(vectors), seed)
-    read = numbers_read(vectors[fitted], numbers[fitted, None], vectors[measured], numbers[measured, None])
-    if read is None:
-        raise ValueError("the numbers are all equal: there is nothing to explain")
-    return read
-
-
 def labels_read(
     fitted: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_], measured: npt.NDArray[np.floating], of_measured: npt.NDArray[np.bool_]
 ) -> LabelProbe:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from karma.evaluation.decodability import Pairs
+from karma.evaluation.decodability import TitlePairs
 from karma.text import render_item
 from karma.tokenizer import begin_and_end, token_ids, train_tokenizer
 
@@ -37,14 +37,14 @@ class TitleTokens:
         """The token after a title."""
         return begin_and_end(self.tokenizer)[1]
 
-    def pairs(self, vectors: npt.NDArray[np.float32], rows: Sequence[int] | npt.NDArray[np.int64]) -> Pairs:
+    def pairs(self, vectors: npt.NDArray[np.float32], rows: Sequence[int] | npt.NDArray[np.int64]) -> TitlePairs:
         """float32 [n, d] vectors, each with the title of its row and the end after it; at most TITLE_TOKENS tokens of a title."""
         ids = [[*found, self.end] for found in token_ids(self.tokenizer, [self.texts[row] for row in rows], TITLE_TOKENS)]
         lengths = torch.tensor([len(row) for row in ids])
         real = torch.arange(int(lengths.max())) < lengths[:, None]
         tokens = torch.zeros(real.shape, dtype=torch.int64)
         tokens[real] = torch.tensor([token for row in ids for token in row])
-        return Pairs(vectors=torch.from_numpy(vectors), tokens=tokens, real=real)
+        return TitlePairs(vectors=torch.from_numpy(vectors), tokens=tokens, real=real)
 
     def text(self, ids: Sequence[int]) -> str:
         """Tokens as the text that they spell."""

@@ -3,6 +3,7 @@
 Shapes: n vectors, d dimensions.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,30 +11,50 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from karma.config import ObjectiveConfig
+from karma.config import TrainingConfig
 from karma.manifest import Manifest
 from karma.model.decoders import TextDecoder
 
 LONGEST = 24
 _PART = "text."
+WRITTEN = "written_tokens"
 
 
-def text_decoder_of(training: Path, manifest: Manifest) -> TextDecoder | None:
+@dataclass(frozen=True)
+class Writer:
+    """A text decoder, and the served tokenizer's id of each row of its head, ascending int64 [v]; None: row and id are one number."""
+
+    decoder: TextDecoder
+    tokens: Tensor | None
+
+    def write(self, vectors: Tensor, end: int, longest: int = LONGEST) -> list[list[int]]:
+        """``write_greedily`` in ids of the served tokenizer, of which ``end`` is one."""
+        if self.tokens is None:
+            return write_greedily(self.decoder, vectors, end, longest)
+        rows = write_greedily(self.decoder, vectors, int(torch.searchsorted(self.tokens, end)), longest)
+        return [self.tokens[row].tolist() for row in rows]
+
+
+def writer_of(training: Path, manifest: Manifest) -> Writer | None:
     """The reconstruction decoder in ``training`` (``training/<version>/``) of the encoder that ``manifest`` describes.
 
-    None where the folder is gone, the run trained no such decoder, or its configuration is of another version of this code.
+    None where the folder is gone, the run trained no such decoder, its configuration or its folder is of another version of this code, or
+    a text encoder of its own reads the texts: its tokenizer is served, and it is not the one that the decoder writes in.
     """
     path = training / "decoders.safetensors"
     if not path.is_file():
         return None
-    weights = {name.removeprefix(_PART): tensor for name, tensor in load_file(path).items() if name.startswith(_PART)}
+    left = load_file(path)
+    weights = {name.removeprefix(_PART): tensor for name, tensor in left.items() if name.startswith(_PART)}
     try:
-        config = ObjectiveConfig.model_validate(manifest.config.get("training", {}).get("objectives", {}))
-        decoder = TextDecoder(config, dim=manifest.dim, vocabulary=len(weights["head.weight"]))
+        config = TrainingConfig.model_validate(manifest.config.get("training", {}))
+        decoder = TextDecoder(config.objectives, dim=manifest.dim, vocabulary=len(weights["head.weight"]))
         decoder.load_state_dict(weights)
     except (KeyError, RuntimeError, ValidationError):
         return None
-    return decoder.eval()
+    if config.text_encoder.source is not None or (config.backbone.source is not None and WRITTEN not in left):
+        return None
+    return Writer(decoder.eval(), left.get(WRITTEN))
 
 
 @torch.inference_mode()

@@ -92,7 +92,7 @@ class ItemTower(nn.Module):
         return F.normalize(total.float(), dim=-1)
 
     def text_vector(self, text: Tensor) -> Tensor:
-        """What was read of queries, [n, w], in the items' space [n, d], unit length; zeros where the text or the text part is missing."""
+        """What was read of queries, [n, w], in the items' space [n, d], unit length; zeros without the text part."""
         if self.text is None:
             return text.new_zeros(len(text), len(self.bias))
         return F.normalize(self.text(text - self.text_mean).float(), dim=-1)

@@ -14,14 +14,19 @@ LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 1.0
 
 
 class Temperature(nn.Module):
-    """A learnt temperature, kept within [0.01, 1]. ``forward`` returns 1 / tau."""
+    """A learnt temperature tau, within [0.01, 1] where ``keep_within`` follows every update. ``forward`` returns 1 / tau."""
 
     def __init__(self, start: float) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(-math.log(start)))
 
     def forward(self) -> Tensor:
-        return self.log_scale.clamp(-math.log(HIGHEST_TEMPERATURE), -math.log(LOWEST_TEMPERATURE)).exp()
+        return self.log_scale.exp()
+
+    @torch.no_grad()
+    def keep_within(self) -> None:
+        """Bring tau back to the limit that it passed. One clamped in ``forward`` would have no gradient beyond it, and stay there."""
+        self.log_scale.clamp_(-math.log(HIGHEST_TEMPERATURE), -math.log(LOWEST_TEMPERATURE))
 
 
 @dataclass(frozen=True, kw_only=True)

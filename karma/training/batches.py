@@ -47,6 +47,7 @@ class Batch:
         targets: int64 [b, p], catalogue places, of a basket its first; NO_TARGET where a window has fewer positions.
         shares: float32 [r, c], how the targets of a row share its loss; None where each row has one target.
         candidates: int64 [c], catalogue places, ascending, each once.
+        full: whether they are the whole corpus, by configuration; a sample that happens to be it is still corrected as one.
         masked: bool [r, c], True where a candidate is no negative of the row, or one of its exposed items; None where nothing is masked.
         exposed: int64 [b, p, h], catalogue places of a row's hard negatives, padded with -1 (``karma.training.exposures``); None where
             there are none to be had.
@@ -56,6 +57,7 @@ class Batch:
     positions: Ints
     targets: Ints
     candidates: Ints
+    full: bool
     masked: Bools | None
     shares: npt.NDArray[np.float32] | None
     exposed: Ints | None = None
@@ -164,6 +166,7 @@ class BatchSampler:
             positions=np.maximum(positions, 0),
             targets=targets,
             candidates=candidates,
+            full=self._full,
             masked=self._masked(events, since, candidates, exposed),
             shares=None if rows is None else _shares(rows, candidates),
             exposed=exposed,

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from karma.evaluation.written import WRITTEN
 from karma.training.losses import Learner
 from karma.training.optimiser import optimiser_tensors
 from karma.training.progress import Progress
@@ -19,7 +20,8 @@ class StateFolder:
     """``state/<version>/``; no file of it is a pickle.
 
     While a run goes on: ``log.jsonl``, a row a validation, and ``unfinished.safetensors``, from which it goes on when it was stopped.
-    When it is done: the log, ``decoders.safetensors`` (with the temperature) and ``optimiser.safetensors``.
+    When it is done: the log, ``optimiser.safetensors``, and ``decoders.safetensors``: with them the temperature, and of a head that was
+    cut to the catalogue's tokens their ids, row by row.
     """
 
     path: Path
@@ -57,6 +59,8 @@ class StateFolder:
             **learner.decoders.state_dict(),
             **{f"temperature.{name}": value for name, value in learner.temperature.state_dict().items()},
         }
+        if learner.tensors.texts.head_rows is not None:
+            decoders[WRITTEN] = learner.tensors.texts.written_tokens()
         save_file({name: tensor.detach().clone().contiguous() for name, tensor in decoders.items()}, self.path / "decoders.safetensors")
         save_file(optimiser_tensors(optimiser), self.path / "optimiser.safetensors")
         self._unfinished.unlink(missing_ok=True)

@@ -23,6 +23,10 @@ class TrainingDataError(Exception):
     """Raised when a training data folder is not what the trainer reads: the message names the file and what is wrong in it."""
 
 
+class NothingToLearnError(TrainingDataError):
+    """Raised when the data can be read, and no event in them may be a target."""
+
+
 class Meta(BaseModel):
     """``meta.json``: trained_until (ISO 8601, exclusive), digest of the data, source table versions, and whose image features these are."""
 

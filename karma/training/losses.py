@@ -65,7 +65,7 @@ class Learner:
             part.load_state_dict(weights)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The objectives whose weight is not 0, by their names in ``ObjectiveConfig``, unweighted."""
+        """Unweighted, by their names in ``ObjectiveConfig``: action, which the guard reads, and the others whose weight is not 0."""
         told = _Step(self, batch)
         weights = self.config.objectives
         found = {"action": told.action()}
@@ -100,7 +100,7 @@ class _Step:
 
     def _needed(self) -> Tensor:
         """Catalogue places whose vector this step needs: candidates, histories, exposed items and the items to reconstruct."""
-        if len(self._batch.candidates) == len(self._learner.tensors.rows):
+        if self._batch.full:
             return torch.arange(len(self._learner.tensors.rows))
         known = self._batch.windows.items[self._batch.windows.items >= 0]
         parts = [torch.as_tensor(self._batch.candidates), torch.as_tensor(known), self._sampled]
@@ -128,7 +128,7 @@ class _Step:
         target = torch.searchsorted(candidates, targets[real]) if batch.shares is None else torch.as_tensor(batch.shares)[real]
         masked = None if batch.masked is None else torch.as_tensor(batch.masked)[real]
         log_q = None
-        if len(candidates) < len(learner.tensors.rows):
+        if not batch.full:
             log_q = sampling_log_q(
                 learner.popularity[candidates], batch_targets=int(real.sum() if batch.shares is None else (target > 0).sum()),
                 uniform=learner.config.softmax.uniform, corpus=len(learner.tensors.rows),

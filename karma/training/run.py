@@ -15,7 +15,7 @@ from karma.objectives.action import Temperature
 from karma.precision import training_device
 from karma.training.batches import BatchSampler
 from karma.training.checkpoint import StateFolder
-from karma.training.data import TrainingData, TrainingDataError
+from karma.training.data import NothingToLearnError, TrainingData
 from karma.training.examples import Split, split
 from karma.training.group import ALONE, Group
 from karma.training.guard import CollapseError, refuse_collapse
@@ -51,16 +51,18 @@ class Run:
 
     @classmethod
     def of(cls, config: TrainingConfig, data: TrainingData, *, progress: bool, group: Group = ALONE) -> "Run":
-        """Seed everything and build the run of this process of ``group``. Raises TrainingDataError where nothing can be learnt."""
+        """Seed everything and build the run of this process of ``group``. Raises NothingToLearnError."""
         torch.manual_seed(config.seed)
         repeats = config.softmax.repeats
         examples = split(
             data.histories, strict=config.ties == "strict", repeats=repeats, share=config.held_out_users, seed=config.seed,
             baskets=config.targets == "basket",
         )  # fmt: skip
+        if not len(examples.held_out):
+            log.warning("none is held out, no user has targets enough: no checkpoint is chosen, the last one is kept")
         sampler = BatchSampler(data.histories, examples, config, len(data.catalogue), data.exposures)
         if not sampler.examples:
-            raise TrainingDataError("no item event is followed by another one that may be a target: there is nothing to learn")
+            raise NothingToLearnError("no item event is followed by another one that may be a target: there is nothing to learn")
         made = start(data, examples, config, progress=progress)
         learner = _learner(config, data, examples, made, training_device())
         optimiser = optimiser_of(learner)
@@ -149,7 +151,7 @@ class Run:
         What was not trained is only the best until something is: on few held-out users noise may put it first, and no objective
         has formed it.
         """
-        found = self.validation.measure(self.learner.model)
+        found = self._measured(told.step)
         facts = {name: float(value) for name, value in self.stepper.facts.items()}
         row = {"step": told.step, "seconds": told.seconds, **losses, **facts, **found}
         told.log.append(row)
@@ -159,11 +161,18 @@ class Run:
         if self.observer is not None:
             self.observer(told.step, self)
         refuse_collapse(self.config, row, self.validation.vectors)
-        newest = told.best.step == 0 or self.config.choose == "last"
+        newest = told.best.step == 0 or self.config.choose == "last" or not len(self.validation.split.held_out)
         if newest or found[CHOSEN_BY] > told.best.metrics[CHOSEN_BY]:
             told.best = Best(found, told.step, self.learner.state())
         if state:
             state.keep(self.learner, self.optimiser, told)
+
+    def _measured(self, step: int) -> dict[str, float]:
+        """Raises DivergedError, with the step in it."""
+        try:
+            return self.validation.measure(self.learner.model)
+        except DivergedError as error:
+            raise DivergedError(f"after step {step} {error}") from None
 
     def _metrics(self, best: Best) -> dict[str, float]:
         popular = self.validation.popularity(self.learner.popularity.cpu().numpy())

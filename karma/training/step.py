@@ -20,7 +20,7 @@ from karma.training.optimiser import rate_at, set_rate
 
 
 class DivergedError(Exception):
-    """Raised when a loss is no longer finite: the message names the step and the losses."""
+    """Raised when a loss, or a vector after a step, is no longer finite: the message names the step, and losses where it is one."""
 
 
 @dataclass(kw_only=True)
@@ -58,6 +58,7 @@ class Stepper:
         self.group.sum_gradients([parameter for part in self.learner.parts for parameter in part.parameters()])
         self.facts = {**counts, **self._clip()}
         self.optimiser.step()
+        self.learner.temperature.keep_within()
         return told
 
     def _backward(self, step: int, micro_batch: int) -> dict[str, float]:

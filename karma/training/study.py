@@ -37,7 +37,7 @@ JUDGE_VERSION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldOut:
+class AskedTargets:
     """What every arm is judged on: one target a history.
 
     Attributes:
@@ -62,7 +62,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class JudgedRun:
     """An arm's figures and arrays; its ranks int64 [n] once more, and the float32 vectors of n interests and m items."""
 
     figures: dict[str, Any]
@@ -84,12 +84,12 @@ class Study:
     """
 
     asked: Asked
-    judged: Callable[[ServingEncoder, Path], Judged]
+    judged: Callable[[ServingEncoder, Path], JudgedRun]
     observe: Callable[[int, Run, ServingEncoder, Path], None] | None = None
     decode: bool = False
 
 
-def run_arm(config: TrainingConfig, data: Path, held_out: HeldOut, out: Path, *, decode: bool = False) -> Mapping[str, Any]:
+def run_arm(config: TrainingConfig, data: Path, held_out: AskedTargets, out: Path, *, decode: bool = False) -> Mapping[str, Any]:
     """Train ``config`` on ``data`` and judge it on ``held_out``; items seen are masked where no repeat is a target.
 
     Writes ``out/<name>.npz`` (ranks, and what ``kept_of`` keeps) and then ``out/<name>.json`` (figures); a run whose figures are there
@@ -97,11 +97,11 @@ def run_arm(config: TrainingConfig, data: Path, held_out: HeldOut, out: Path, *,
     backbone's is half a gigabyte.
     """
 
-    def judged(encoder: ServingEncoder, _: Path) -> Judged:
+    def judged(encoder: ServingEncoder, _: Path) -> JudgedRun:
         mask_seen = not config.softmax.repeats
         found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.targets, mask_seen=mask_seen)
         vectors = {"interests": found.interest_vectors, "items": found.item_vectors}
-        return Judged(figures=_figures(found), arrays={"ranks": found.ranks}, ranks=found.ranks, **vectors)
+        return JudgedRun(figures=_figures(found), arrays={"ranks": found.ranks}, ranks=found.ranks, **vectors)
 
     return _once(config, data, out, list(held_out.targets), Study(asked=held_out.asked, judged=judged, decode=decode))
 
@@ -118,7 +118,7 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
         with (work / CURVE).open("a", encoding="utf-8") as file:
             file.write(f"\n{json.dumps(row)}\n")  # on a line of its own, whatever a stopped run left
 
-    def judged(encoder: ServingEncoder, work: Path) -> Judged:
+    def judged(encoder: ServingEncoder, work: Path) -> JudgedRun:
         found = judge(encoder, pairs)
         arrays = {
             "own_kind": found.own_kind, "equal_share": found.equal_share, "title_found": found.title_found,
@@ -130,7 +130,7 @@ def run_hidden(config: TrainingConfig, data: Path, pairs: Pairs, out: Path, *, d
         asked = {"n": len(pairs.targets), "shared_top": pairs.top, "decoys": pairs.decoys}
         figures = {**found.figures, "title_nats": nats, **asked, "curve": curve}
         vectors = {"interests": found.interest_vectors, "items": found.item_vectors}
-        return Judged(figures=figures, arrays=arrays, ranks=found.own_kind, **vectors)
+        return JudgedRun(figures=figures, arrays=arrays, ranks=found.own_kind, **vectors)
 
     kind = pairs.kinds[pairs.targets]
     asked = Asked(

@@ -59,6 +59,7 @@ def train(
 
     Raises:
         TrainingDataError: the data cannot be read, or nothing can be learnt from it.
+        PretrainedModelError: a pretrained model that the configuration names cannot be used.
         ValueError: the processes do not divide ``config.accumulate``.
         DivergedError: a loss is no longer finite.
         CollapseError: vectors or losses have collapsed (``karma.training.guard``).

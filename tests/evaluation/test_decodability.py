@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from karma.evaluation import decodability as module
-from karma.evaluation.decodability import Pairs, decodability
+from karma.evaluation.decodability import TitlePairs, decodability
 
 TITLES = torch.tensor([[3, 4, 2], [5, 6, 2], [7, 2, 0], [8, 9, 2]])
 REAL = torch.tensor([[1, 1, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1]], dtype=torch.bool)
@@ -18,13 +18,13 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEARNING_RATE", 5e-3)
 
 
-def pairs(n: int, *, told: bool, seed: int, narrow: float = 1.0) -> Pairs:
+def pairs(n: int, *, told: bool, seed: int, narrow: float = 1.0) -> TitlePairs:
     """Users of four kinds; their vectors lie in the kind's direction, or in one that says nothing, around a far common point."""
     generator = torch.Generator().manual_seed(seed)
     kinds = torch.randint(4, (n,), generator=generator)
     said = kinds if told else torch.randint(4, (n,), generator=generator)
     vectors = torch.eye(4)[said] + 0.05 * torch.randn(n, 4, generator=generator)
-    return Pairs(vectors=vectors * narrow + (1 - narrow) * 10, tokens=TITLES[kinds], real=REAL[kinds])
+    return TitlePairs(vectors=vectors * narrow + (1 - narrow) * 10, tokens=TITLES[kinds], real=REAL[kinds])
 
 
 def test_vectors_that_tell_the_title_are_decodable_and_others_are_not() -> None:
@@ -72,7 +72,7 @@ def test_nats_a_token_equal_a_loop_and_padding_costs_nothing() -> None:
 def test_nobody_keeps_the_own_vector() -> None:
     """Two users: each is judged with the other's vector, so the shuffled figures are those of the exchanged pairs."""
     train, two = pairs(50, told=True, seed=0), pairs(2, told=True, seed=3)
-    exchanged = Pairs(vectors=two.vectors.flip(0), tokens=two.tokens, real=two.real)
+    exchanged = TitlePairs(vectors=two.vectors.flip(0), tokens=two.tokens, real=two.real)
     found = decodability(train, two, vocabulary=VOCABULARY, seed=0, steps=3)
 
     assert found.shuffled == pytest.approx(decodability(train, exchanged, vocabulary=VOCABULARY, seed=0, steps=3).own, rel=1e-5)
@@ -81,7 +81,7 @@ def test_nobody_keeps_the_own_vector() -> None:
 @pytest.mark.parametrize("lent", [[1, 2, 0], [2, 0, 1]])
 def test_the_strangers_of_another_arm_are_taken_as_they_are(lent: list[int]) -> None:
     train, three, strangers = pairs(50, told=True, seed=0), pairs(3, told=True, seed=3), torch.tensor(lent)
-    given = Pairs(vectors=three.vectors[strangers], tokens=three.tokens, real=three.real)
+    given = TitlePairs(vectors=three.vectors[strangers], tokens=three.tokens, real=three.real)
     found = decodability(train, three, vocabulary=VOCABULARY, seed=0, steps=3, strangers=strangers)
 
     assert torch.equal(found.strangers, strangers)
@@ -92,6 +92,6 @@ def test_what_cannot_be_decoded_is_refused() -> None:
     train = pairs(10, told=True, seed=0)
     with pytest.raises(ValueError, match="two held-out"):
         decodability(train, pairs(1, told=True, seed=1), vocabulary=VOCABULARY, seed=0, steps=1)
-    empty = Pairs(vectors=train.vectors, tokens=train.tokens, real=torch.zeros_like(train.real))
+    empty = TitlePairs(vectors=train.vectors, tokens=train.tokens, real=torch.zeros_like(train.real))
     with pytest.raises(ValueError, match="no token"):
         decodability(train, empty, vocabulary=VOCABULARY, seed=0, steps=1)

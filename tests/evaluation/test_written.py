@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from karma.config import ObjectiveConfig
-from karma.evaluation.written import text_decoder_of, write_greedily
+from karma.evaluation.written import WRITTEN, Writer, write_greedily, writer_of
 from karma.model.decoders import Decoders, TextDecoder
 
 END = 2
@@ -46,8 +46,8 @@ def test_each_token_is_the_likeliest_after_those_before() -> None:
     assert write_greedily(decoder, vector, end=-1, longest=5) == expected.tolist()
 
 
-def manifest(objectives: dict[str, Any]) -> Any:
-    return SimpleNamespace(dim=4, config={"training": {"objectives": objectives}})
+def manifest(objectives: dict[str, Any], **training: Any) -> Any:
+    return SimpleNamespace(dim=4, config={"training": {"objectives": objectives, **training}})
 
 
 def test_the_decoder_that_training_left_is_found(tmp_path: Path) -> None:
@@ -55,20 +55,43 @@ def test_the_decoder_that_training_left_is_found(tmp_path: Path) -> None:
     assert trained.text is not None
     save_file(trained.state_dict(), tmp_path / "decoders.safetensors")
 
-    found = text_decoder_of(tmp_path, manifest(CONFIG.model_dump()))
+    found = writer_of(tmp_path, manifest(CONFIG.model_dump()))
 
     assert found is not None
+    assert found.tokens is None
     vector, tokens = torch.randn(2, 4), torch.tensor([[1, 2], [3, 4]])
-    assert torch.equal(found(vector, tokens), trained.text.eval()(vector, tokens))
+    assert torch.equal(found.decoder(vector, tokens), trained.text.eval()(vector, tokens))
+
+
+def test_a_head_that_was_cut_writes_the_tokens_that_were_kept() -> None:
+    """Row k of ten stands for the token 100 + k."""
+    writer = Writer(Planted(), torch.arange(100, 110))  # type: ignore[arg-type]
+    vectors = torch.tensor([[0.0], [1.0], [2.0]])
+    assert writer.write(vectors, 100 + END, longest=4) == [[105, 106], [107], [103, 104, 105, 106]]
+
+
+@pytest.mark.parametrize("whole", [{"backbone": {"source": "folder"}}, {"text_encoder": {"source": "folder"}}], ids=str)
+def test_what_is_written_in_tokens_that_are_not_known_is_not_shown(tmp_path: Path, whole: dict[str, Any]) -> None:
+    save_file(Decoders(CONFIG, dim=4, lm_head=torch.randn(11, 8), components=0).state_dict(), tmp_path / "decoders.safetensors")
+    assert writer_of(tmp_path, manifest(CONFIG.model_dump(), **whole)) is None
+
+
+def test_of_a_pretrained_model_the_kept_tokens_lie_beside_the_decoder(tmp_path: Path) -> None:
+    decoders = Decoders(CONFIG, dim=4, lm_head=torch.randn(3, 8), components=0).state_dict()
+    save_file({**decoders, WRITTEN: torch.tensor([2, 7, 9])}, tmp_path / "decoders.safetensors")
+    found = writer_of(tmp_path, manifest(CONFIG.model_dump(), backbone={"source": "folder"}))
+    assert found is not None
+    assert found.tokens is not None
+    assert found.tokens.tolist() == [2, 7, 9]
 
 
 @pytest.mark.parametrize("objectives", [{"decoder_hidden": 64}, {"of_another_version": 1}])
 def test_a_decoder_of_another_shape_or_version_is_none(tmp_path: Path, objectives: dict[str, Any]) -> None:
     save_file(Decoders(CONFIG, dim=4, lm_head=torch.randn(11, 8), components=0).state_dict(), tmp_path / "decoders.safetensors")
-    assert text_decoder_of(tmp_path, manifest(objectives)) is None
+    assert writer_of(tmp_path, manifest(objectives)) is None
 
 
 def test_without_a_decoder_there_is_none(tmp_path: Path) -> None:
-    assert text_decoder_of(tmp_path, manifest({})) is None
+    assert writer_of(tmp_path, manifest({})) is None
     save_file({"lm_head.weight": torch.zeros(2, 2)}, tmp_path / "decoders.safetensors")
-    assert text_decoder_of(tmp_path, manifest({})) is None
+    assert writer_of(tmp_path, manifest({})) is None

@@ -13,7 +13,7 @@ from karma.evaluation.evaluate import encode_catalogue, encode_users
 from karma.evaluation.ranks import rank_of_target
 from karma.training import train
 from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config, path_of
-from karma.training.study import HeldOut, run_arm
+from karma.training.study import AskedTargets, run_arm
 from tests.karma.conftest import Planted
 from tests.karma.planted import tiny_config
 
@@ -85,7 +85,7 @@ def test_a_run_leaves_figures_that_its_ranks_give_and_is_not_run_again(planted: 
     histories = read_histories(planted.data)
     catalogue = read_catalogue(planted.data)
     cold = np.zeros(len(histories), bool)
-    held_out = HeldOut(catalogue=catalogue, histories=list(histories.values()), targets=["0-19"] * len(histories), cold=cold)
+    held_out = AskedTargets(catalogue=catalogue, histories=list(histories.values()), targets=["0-19"] * len(histories), cold=cold)
     config = arm_config(planted.config, "text", "pool+lm", 0, {"steps": 4})
     told = run_arm(config, planted.data, held_out, tmp_path)
     left = np.load(tmp_path / f"{config.name}.npz")

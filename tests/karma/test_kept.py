@@ -14,23 +14,23 @@ from karma.evaluation.evaluate import Catalogue, History, encode_catalogue, enco
 from karma.training import kept, train
 from karma.training.arms import arm_config
 from karma.training.kept import EARLIER, LAST_TITLES, SHOWN_USERS, Asked, decoded, examples_of
-from karma.training.study import HeldOut, run_arm
+from karma.training.study import AskedTargets, run_arm
 from tests.karma.conftest import Planted
 
 EVENTS = 12
 
 
 @pytest.fixture(scope="module")
-def held_out(planted: Planted) -> HeldOut:
+def held_out(planted: Planted) -> AskedTargets:
     histories = list(read_histories(planted.data).values())
     targets = [f"{row % 2}-19" if row % 4 else f"{row % 2}-3" for row in range(len(histories))]
     cold = np.array([target.endswith("-19") for target in targets])
     typed = np.arange(len(histories)) % 5 == 0
-    return HeldOut(catalogue=read_catalogue(planted.data), histories=histories, targets=targets, cold=cold, with_query=typed)
+    return AskedTargets(catalogue=read_catalogue(planted.data), histories=histories, targets=targets, cold=cold, with_query=typed)
 
 
 def test_a_run_keeps_what_its_page_needs(
-    planted: Planted, held_out: HeldOut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    planted: Planted, held_out: AskedTargets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """The planted histories have 13 events, the first a query; the attention of their newest 12 is judged here."""
     monkeypatch.setattr(sinks, "HISTORY", EVENTS)
@@ -63,7 +63,7 @@ def test_a_run_keeps_what_its_page_needs(
     assert json.loads((tmp_path / f"{config.name}.json").read_text())["decoded"] == told["decoded"]
 
 
-def test_a_path_without_a_language_model_keeps_no_attention(planted: Planted, held_out: HeldOut, tmp_path: Path) -> None:
+def test_a_path_without_a_language_model_keeps_no_attention(planted: Planted, held_out: AskedTargets, tmp_path: Path) -> None:
     config = arm_config(planted.config, "action", "pool", 0, {"steps": 2, "validate_every": 2})
     told = run_arm(config, planted.data, held_out, tmp_path)
     left = np.load(tmp_path / f"{config.name}.npz")
@@ -72,7 +72,7 @@ def test_a_path_without_a_language_model_keeps_no_attention(planted: Planted, he
 
 
 def test_to_ask_a_finished_run_for_what_it_did_not_decode_is_answered_in_the_log(
-    planted: Planted, held_out: HeldOut, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    planted: Planted, held_out: AskedTargets, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = arm_config(planted.config, "action", "pool", 0, {"steps": 1, "validate_every": 1})
     told = run_arm(config, planted.data, held_out, tmp_path)

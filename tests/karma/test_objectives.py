@@ -162,7 +162,22 @@ def test_sampled_candidates_with_log_q_estimate_the_full_partition(random: torch
 
 @pytest.mark.parametrize(("start", "inverse"), [(0.07, 1 / 0.07), (0.001, 100.0), (5.0, 1.0)])
 def test_temperature_stays_within_its_bounds(start: float, inverse: float) -> None:
-    assert Temperature(start)().item() == pytest.approx(inverse, rel=1e-5)
+    temperature = Temperature(start)
+    temperature.keep_within()
+    assert temperature().item() == pytest.approx(inverse, rel=1e-5)
+
+
+@pytest.mark.parametrize(("start", "away"), [(1.0, -1.0), (0.01, 1.0)])
+def test_a_temperature_comes_back_from_its_limit(start: float, away: float) -> None:
+    """Pushed against a limit for a while, it leaves it at the first push the other way."""
+    temperature = Temperature(start)
+    optimiser = torch.optim.SGD(temperature.parameters(), lr=0.1)
+    for push in [away] * 5 + [-away]:
+        optimiser.zero_grad()
+        (-push * temperature().log()).backward()
+        optimiser.step()
+        temperature.keep_within()
+    assert temperature().item() == pytest.approx(math.exp(-0.1 * away) / start, rel=1e-5)
 
 
 def loop_cross_entropy(states: Tensor, first: list[int], head: Tensor, tokens: Tensor, mask: Tensor) -> float:

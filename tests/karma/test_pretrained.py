@@ -25,7 +25,7 @@ from karma.training import train
 from karma.training.data import read_training_data
 from karma.training.pretrained import load_pretrained, trim_head
 from karma.training.run import Run
-from karma.training.study import HeldOut, run_arm
+from karma.training.study import AskedTargets, run_arm
 from karma.training.texts import Texts
 from tests.karma.conftest import Planted
 from tests.karma.planted import tiny_config
@@ -299,6 +299,6 @@ def test_only_a_pretrained_backbone_is_judged_in_the_precision_of_its_training(
     histories = list(read_histories(planted.data).values())
     cold = np.zeros(len(histories), bool)
     targets = ["0-19"] * len(histories)
-    held_out = HeldOut(catalogue=read_catalogue(planted.data), histories=histories, targets=targets, cold=cold)
+    held_out = AskedTargets(catalogue=read_catalogue(planted.data), histories=histories, targets=targets, cold=cold)
     run_arm(config, planted.data, held_out, tmp_path / "out")
     assert set(asked) == {bf16}

@@ -154,6 +154,18 @@ def test_the_last_checkpoint_is_kept_where_it_is_chosen(planted: Planted, monkey
     assert (told["step"], told[CHOSEN_BY]) == (6, 0.2)
 
 
+def test_with_nobody_held_out_the_last_checkpoint_is_kept(
+    planted: Planted, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No user has targets enough that one could be spared: validation sees nobody, and neither chooses nor ends anything."""
+    monkeypatch.setattr("karma.training.examples.FEWEST_TARGETS", EVENTS + 1)
+    config = tiny_config(steps=6, validate_every=2, patience=1)
+    run = Run.of(config, read_training_data(planted.data, config.encoder.event_types), progress=False)
+    told = run.fit(progress=False)
+    assert (told["held_out_users"], told["step"]) == (0, 6)
+    assert "none is held out" in caplog.text
+
+
 def test_an_encoder_that_a_last_step_blew_up_is_said_to_diverge(planted: Planted) -> None:
     """The losses of step 1 are finite; what the step leaves behind is not."""
     config = tiny_config(steps=1, learning_rate=1e30, learning_warm_up=0)

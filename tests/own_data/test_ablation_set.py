@@ -14,6 +14,7 @@ from jobs.ablation_set import ASKED, TARGETS, claim, config_of, data_of, leave_t
 from jobs.errors import UsageError
 from jobs.held_out_figures import read_histories
 from karma.config import TrainingConfig
+from karma.manifest import MANIFEST
 from karma.training import train
 from karma.training.arms import InterestPath
 from karma.training.data import read_meta
@@ -86,6 +87,51 @@ def test_what_is_not_there_is_said(root: Path, tmp_path: Path, caplog: pytest.Lo
         assert main(["--set", str(root), "--out", str(tmp_path / "out"), "--paths", "pool", flag, str(path)]) != names.EXIT_DONE
         assert code in caplog.text
     assert not (tmp_path / "out").exists()
+
+
+USER = pa.array(["0-0", "0-1"])
+ITEM = pa.array(["0-19", "0-19"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({"item_id": ITEM}, "[TARGETS_COLUMNS]"), ({"user_id": pa.array([1, 2]), "item_id": ITEM}, "[TARGETS_COLUMNS]"),
+        ({"user_id": USER, "item_id": ITEM, "query": pa.array([1, 2])}, "[TARGETS_COLUMNS]"),
+        ({"user_id": pa.array(["0-0", "0-0"]), "item_id": ITEM}, "[TARGETS_NOT_UNIQUE]"),
+        ({"user_id": pa.array(["0-0", None]), "item_id": ITEM}, "[TARGETS_ROWS]"),
+        ({"user_id": pa.array(["nobody", "none"]), "item_id": ITEM}, "no target can be ranked"),
+        (None, "[NO_TARGETS] the targets cannot be read"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_targets_that_cannot_be_meant_are_refused(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, columns: dict[str, pa.Array] | None, code: str
+) -> None:
+    targets = tmp_path / "targets.parquet"
+    if columns is None:
+        targets.write_text("user_id,item_id\n0-0,0-19\n")
+    else:
+        pq.write_table(pa.table(columns), targets)
+    told = ["--set", str(root), "--out", str(tmp_path / "out"), "--arms", "action", "--paths", "pool", "--targets", str(targets)]
+    assert main(told) == names.EXIT_USAGE
+    assert code in caplog.text
+    assert not list((tmp_path / "out").glob("*.json"))
+
+
+def test_an_encoder_that_cannot_be_read_or_has_other_settings_is_said(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged manifest of another encoder is left out; the settings of the one that counts may be those of another version."""
+    copy = tmp_path / "root"
+    shutil.copytree(root, copy)
+    (copy / "encoders" / "damaged").mkdir()
+    (copy / "encoders" / "damaged" / MANIFEST).write_text("{}")
+    data = data_of(copy)
+    assert config_of(copy, data) == tiny_config(steps=2, validate_every=2)
+    assert "damaged" in caplog.text
+    for path in copy.glob(f"encoders/*/{MANIFEST}"):
+        path.write_text(path.read_text().replace('"patience"', '"endurance"'))
+    with pytest.raises(UsageError, match=r"NO_CONFIG.*endurance"):
+        config_of(copy, data)
 
 
 def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(

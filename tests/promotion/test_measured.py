@@ -12,7 +12,7 @@ from jobs.held_out_figures import Judgement
 from jobs.promotion import measured
 from jobs.promotion.evidence import Interval
 from jobs.promotion.measured import decodability_beside
-from karma.evaluation.decodability import Decodability, Pairs, decodability
+from karma.evaluation.decodability import Decodability, TitlePairs, decodability
 from schemas.promotion_rules import USERS
 from tests.evaluation.test_knowledge_measures import judgement
 
@@ -47,10 +47,10 @@ def test_the_difference_is_that_of_what_each_says(tmp_path: Path) -> None:
 
 
 def test_encoders_of_other_dimensions_are_asked_with_the_same_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Pairs] = []
+    asked: list[TitlePairs] = []
     found: list[Decodability] = []
 
-    def seen(training: Pairs, held_out: Pairs, **settings: Any) -> Decodability:
+    def seen(training: TitlePairs, held_out: TitlePairs, **settings: Any) -> Decodability:
         asked.append(held_out)
         found.append(decodability(training, held_out, **settings))
         return found[-1]
