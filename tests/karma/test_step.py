@@ -54,11 +54,12 @@ def run_of(planted: Planted, **changes: object) -> Run:
 
 def test_a_sample_that_happens_to_be_the_whole_corpus_is_still_corrected(planted: Planted) -> None:
     """The same candidates as a full softmax would have, and the loss of a sampled one, whose logits know how often each is drawn."""
-    run = run_of(planted, softmax={"full_up_to": 0, "uniform": 5000})
+    run = run_of(planted, softmax={"full_up_to": 0, "uniform": 5000}, collaborative_dropout=0.0)
     batch = run.sampler.draw()
     assert len(batch.candidates) == len(run.learner.tensors.rows)
-    sampled, full = (float(run.learner.losses(asked)["action"]) for asked in (batch, replace(batch, full=True)))
+    sampled, full = (run.learner.losses(asked)["action"].item() for asked in (batch, replace(batch, full=True)))
     assert abs(sampled - full) > 0.01
+    assert run.learner.losses(batch)["action"].item() == sampled
 
 
 def test_no_step_leaves_the_temperature_beyond_its_limits(planted: Planted) -> None:
