@@ -54,18 +54,18 @@ def run_of(planted: Planted, **changes: object) -> Run:
 
 def test_a_sample_that_happens_to_be_the_whole_corpus_is_still_corrected(planted: Planted) -> None:
     """The same candidates as a full softmax would have, and the loss of a sampled one, whose logits know how often each is drawn."""
-    run = run_of(planted, softmax={"full_up_to": 0, "uniform": 5000}, collaborative_dropout=0.0)
+    run = run_of(planted, softmax={"full_up_to": 0, "uniform": 400}, collaborative_dropout=0.0)
     batch = run.sampler.draw()
     assert len(batch.candidates) == len(run.learner.tensors.rows)
     sampled, full = (run.learner.losses(asked)["action"].item() for asked in (batch, replace(batch, full=True)))
-    assert abs(sampled - full) > 0.01
+    assert abs(sampled - full) > 1e-4
     assert run.learner.losses(batch)["action"].item() == sampled
 
 
 def test_no_step_leaves_the_temperature_beyond_its_limits(planted: Planted) -> None:
     run = run_of(planted, learning_rate=50.0, learning_warm_up=0, softmax={"temperature": 0.5})
     run.step(1)
-    assert float(run.learner.temperature()) in (pytest.approx(1.0), pytest.approx(100.0)), "a step that large passes a limit"
+    assert run.learner.temperature().item() in (pytest.approx(1.0), pytest.approx(100.0)), "a step that large passes a limit"
 
 
 def test_a_step_tells_what_a_log_needs(planted: Planted) -> None:
