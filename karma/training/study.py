@@ -31,7 +31,7 @@ log = logging.getLogger("karma.arms")
 
 CURVE = "curve.jsonl"
 
-JUDGE_VERSION = 4
+JUDGE_VERSION = 5
 """Raised with any change of what a finished run holds or of how it is measured: older runs are then done again, in another folder
 (``jobs/ablation_set.py``)."""
 
