@@ -1,5 +1,6 @@
 """Runs of a comparison: train one arm, judge it, keep its figures and its ranks, and never do it twice."""
 
+import fcntl
 import json
 import logging
 import os
@@ -167,6 +168,25 @@ def left_by(figures: Path) -> tuple[Mapping[str, Any], Arrays] | None:
 
 
 def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], study: Study) -> Mapping[str, Any]:
+    """The figures of a finished run, or those of one that is made now; another process that asks for the same waits, and finds it."""
+    with _alone(out / f".{config.name}.lock"):
+        return _finished_or_made(config, data, out, targets, study)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """While one process of this machine is inside, others wait; a killed one is inside no more."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: another process is at it; waiting", file.stem.removeprefix("."))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _finished_or_made(config: TrainingConfig, data: Path, out: Path, targets: list[Any], study: Study) -> Mapping[str, Any]:
     figures, meta = out / f"{config.name}.json", read_meta(data)
     version = version_of(config, meta)
     made_of = value_digest(JUDGE_VERSION, version, targets)

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from jobs.held_out_figures import read_catalogue, read_histories
 from karma.artefact import load_encoder
 from karma.evaluation.evaluate import encode_catalogue, encode_users
 from karma.evaluation.ranks import rank_of_target
-from karma.training import train
+from karma.training import study, train
 from karma.training.arms import ARMS_IN_ORDER, PATHS_IN_ORDER, Arm, InterestPath, arm_config, path_of
 from karma.training.study import AskedTargets, run_arm
 from tests.karma.conftest import Planted
@@ -103,3 +106,22 @@ def test_a_run_leaves_figures_that_its_ranks_give_and_is_not_run_again(planted: 
     assert run_arm(config, planted.data, held_out, tmp_path)["HR@10"] == "as it was left"
     longer = run_arm(config.model_copy(update={"steps": 5}), planted.data, held_out, tmp_path)
     assert longer["HR@10"] != "as it was left"
+
+
+def test_two_that_ask_for_one_run_make_it_once(planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    histories = read_histories(planted.data)
+    held_out = AskedTargets(
+        catalogue=read_catalogue(planted.data), histories=list(histories.values()), targets=["0-19"] * len(histories),
+        cold=np.zeros(len(histories), bool),
+    )  # fmt: skip
+    config = arm_config(planted.config, "action", "pool", 0, {"steps": 4})
+    begun = []
+
+    def counted(*told: Any, **named: Any) -> Path:
+        begun.append(threading.get_ident())
+        return train(*told, **named)
+
+    monkeypatch.setattr(study, "train", counted)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = [future.result() for future in [pool.submit(run_arm, config, planted.data, held_out, tmp_path) for _ in range(2)]]
+    assert (first, len(begun)) == (second, 1)
