@@ -213,6 +213,8 @@ def body(args: AblateArgs) -> int:
     told = changed(args, base)
     asked = configurations(args, base, images=bool(read_catalogue(data).has_visual.any()))
     claim(args.out, told, data, targets.file if targets else None)
+    if args.against and args.against not in {*(args.paths or (path_of(base),)), *finished_runs(args.out)}:
+        log.warning("--against %s changes nothing: no run of that path is asked for or finished", args.against)
     task = task_of(args, data, base, targets)
     written, (table, page) = finished(args.out), write_results(args.out, task.asked, args.against)
     failed = False
@@ -253,11 +255,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return body(args)
     except (JobError, PretrainedModelError, TrainingDataError, OSError) as error:
-        told = storage_fault(error, place=str(args.out)) if isinstance(error, OSError) else error
-        if told is None:
-            raise
+        told = _told(error, args.out)
         log.error("%s", told)
-        return told.exit_code if isinstance(told, JobError) else names.EXIT_FAILED
+        return told.exit_code
+
+
+def _told(error: Exception, out: Path) -> JobError:
+    if isinstance(error, JobError):
+        return error
+    if isinstance(error, PretrainedModelError):
+        return JobError("PRETRAINED_MODEL", str(error))
+    if isinstance(error, TrainingDataError):
+        return JobError("TRAINING_DATA_UNREADABLE", str(error), hint="--data or --set names a folder that training data were written to")
+    return storage_fault(error, place=str(out)) or JobError("OUT_UNUSABLE", "a file cannot be read or written", got=error, column="--out")
 
 
 if __name__ == "__main__":

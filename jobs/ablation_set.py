@@ -14,12 +14,12 @@ from jobs.encoder_configuration import in_words
 from jobs.errors import UsageError
 from karma.config import TrainingConfig
 from karma.manifest import CODE_VERSIONS, MANIFEST, ArtefactError, Manifest, file_digest, read_manifest
-from karma.training.data import read_meta
+from karma.training.data import TARGETS, read_meta
 from karma.training.study import JUDGE_VERSION
 
 log = logging.getLogger("karma.arms")
 
-TARGETS, ASKED = "targets.parquet", ".asked"
+ASKED = ".asked"
 NAMED = 5
 """How many differing settings a refusal spells out."""
 _OTHER = {
@@ -109,7 +109,7 @@ def claim(out: Path, configuration: TrainingConfig, data: Path, targets: Path | 
         raise UsageError(
             "OTHER_SET", f"the runs in this folder are of {_in_words(differ)}", column="--out",
             expected={name: ours.get(name) for name in differ[:NAMED]}, got={name: theirs.get(name) for name in differ[:NAMED]},
-            hint="name another folder",
+            hint="name another folder, or remove this one where nothing in it is wanted",
         )  # fmt: skip
 
 

@@ -94,12 +94,15 @@ def parse_day(text: str, flag: str) -> date:
 
 
 def parse_instant(text: str, flag: str) -> datetime:
-    """An ISO 8601 instant; without a zone it is UTC. Raises UsageError."""
+    """An ISO 8601 instant of the years 1970 to 9998; without a zone it is UTC. Raises UsageError."""
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError("NOT_AN_INSTANT", f"{flag} is no instant", expected="ISO 8601", got=repr(text)) from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        if not 1970 <= instant.year <= 9998:  # beyond, days before and after it could not be told
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise UsageError("NOT_AN_INSTANT", f"{flag} is no instant", expected="ISO 8601, 1970 to 9998", got=repr(text)) from None
+    return instant
 
 
 def context_of(

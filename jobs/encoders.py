@@ -1,7 +1,7 @@
 """Encoder versions: which artefacts exist, which are active, who is champion."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,15 +66,7 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
     known = context.tables.rows(names.ENCODER_VERSIONS)
     if any(row["version"] == encoder.version for row in known):
         return
-    twin = next((row["version"] for row in known if row["space_id"] == encoder.space_id and row["status"] == names.ACTIVE), None)
-    if twin is not None:
-        raise JobError(
-            "SPACE_TAKEN",
-            "two active versions would write one space",
-            expected=twin,
-            got=encoder.version,
-            hint=f"karma retire --encoder {twin}",
-        )
+    _refuse_twin(known, encoder.version, encoder.space_id)
     evidence = evidence_of_manifest(encoder.manifest)
     first = champion_row(context) is None and _speaks_for_itself(evidence)
     row = {
@@ -93,6 +85,13 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
     context.tables.append_rows([row], names.ENCODER_VERSIONS)
 
 
+def _refuse_twin(rows: Sequence[Mapping[str, Any]], version: str, space_id: str) -> None:
+    twin = next((row["version"] for row in rows if row["space_id"] == space_id and row["status"] == names.ACTIVE), None)
+    if twin is not None:
+        hint = f"karma retire --encoder {twin}"
+        raise JobError("SPACE_TAKEN", "two active versions would write one space", expected=twin, got=version, hint=hint)
+
+
 def _speaks_for_itself(evidence: Evidence) -> bool:
     against = findings(evidence, Terms())
     for finding in against:
@@ -105,11 +104,23 @@ def champion_row(context: Context) -> dict[str, Any] | None:
     return next(iter(context.tables.rows(names.ENCODER_VERSIONS, [("alias", "=", names.CHAMPION)])), None)
 
 
-def make_champion(context: Context, version: str, details: Mapping[str, str]) -> None:
-    """Move the alias ``champion`` to ``version``, which is registered; every version stays active. ``details``: what that rests on."""
+def make_champion(context: Context, version: str, details: Mapping[str, str], *, instead_of: str | None) -> None:
+    """Move the alias ``champion`` from ``instead_of`` to ``version``; every version stays active. ``details``: what that rests on.
+
+    Raises JobError ROWS_MOVED where, since the two were compared, ``version`` was retired or another one became champion.
+    """
     promoted = {"alias": names.CHAMPION, "promoted_at": context.run_at, "details": details}
 
     def moved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        champions = [row["version"] for row in rows if row["alias"] == names.CHAMPION]
+        active = any(row["version"] == version and row["status"] == names.ACTIVE for row in rows)
+        if not active or champions != ([instead_of] if instead_of else []):
+            raise JobError(
+                "ROWS_MOVED", "encoders changed while the two were compared", table=names.ENCODER_VERSIONS,
+                expected=f"{version} active, and champion: {instead_of or 'none'}",
+                got=f"{'active' if active else 'not active'}, and champion: {', '.join(map(str, champions)) or 'none'}",
+                hint="run it again",
+            )  # fmt: skip
         kept = [{**row, "alias": None} if row["alias"] == names.CHAMPION else row for row in rows]
         return [{**row, **promoted} if row["version"] == version else row for row in kept]
 
@@ -121,16 +132,42 @@ def retire_version(context: Context, version: str) -> None:
 
     Raises InputMissingError where no such version is active, UsageError where it is champion.
     """
-    row = next((row for row in context.tables.rows(names.ENCODER_VERSIONS, [("version", "=", version)])), None)
-    if row is None or row["status"] != names.ACTIVE:
-        raise InputMissingError("NO_ENCODER", "no such encoder is active", table=names.ENCODER_VERSIONS, got=version)
-    if row["alias"] == names.CHAMPION:
-        raise UsageError("IS_CHAMPION", "the champion cannot be retired", got=version, hint="karma promote another one first")
 
     def retired(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        row = _row_of(rows, version, names.ACTIVE)
+        if row["alias"] == names.CHAMPION:
+            raise UsageError("IS_CHAMPION", "the champion cannot be retired", got=version, hint="karma promote another one first")
         return [{**row, "status": names.RETIRED} if row["version"] == version else row for row in rows]
 
-    context.tables.change_rows(retired, names.ENCODER_VERSIONS)
+    _change_versions(context, version, retired)
+
+
+def take_back_version(context: Context, version: str) -> None:
+    """Make a retired ``version`` active again; it is not champion.
+
+    Raises InputMissingError where no such version is retired, JobError SPACE_TAKEN where an active one encodes into its space.
+    """
+
+    def active(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        _refuse_twin(rows, version, _row_of(rows, version, names.RETIRED)["space_id"])
+        return [{**row, "status": names.ACTIVE} if row["version"] == version else row for row in rows]
+
+    _change_versions(context, version, active)
+
+
+def _change_versions(context: Context, version: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    if not context.tables.exists(names.ENCODER_VERSIONS):
+        _row_of([], version, names.ACTIVE)
+    context.tables.change_rows(change, names.ENCODER_VERSIONS)
+
+
+def _row_of(rows: Sequence[Mapping[str, Any]], version: str, status: str) -> Mapping[str, Any]:
+    """The row of ``version``, which has this status. Raises InputMissingError."""
+    row = next((row for row in rows if row["version"] == version), None)
+    if row is None or row["status"] != status:
+        got = f"{version}: {row['status'] if row else 'not registered'}"
+        raise InputMissingError("NO_ENCODER", f"no such encoder is {status}", table=names.ENCODER_VERSIONS, got=got)
+    return row
 
 
 def active_encoders(context: Context) -> list[Encoder]:
@@ -189,12 +226,13 @@ def encoder_of(context: Context, version: str | None) -> Encoder:
     if version is None and len(active) == 1:
         version = next(iter(active))
     if version is None or version not in active:
+        retired = context.tables.rows(names.ENCODER_VERSIONS, [("version", "=", version or ""), ("status", "=", names.RETIRED)])
         raise InputMissingError(
             "NO_ENCODER",
             "name one active encoder",
             table=names.ENCODER_VERSIONS,
             expected=f"--encoder, one of {sorted(active)}" if active else "an active encoder",
             got=version or "no --encoder",
-            hint="karma train-encoder makes and registers one",
+            hint=f"it is retired: karma retire --encoder {version} --undo" if retired else "karma train-encoder makes and registers one",
         )
     return _as_registered(context, active[version])  # that one alone: another's lost folder is not its trouble

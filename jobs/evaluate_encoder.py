@@ -15,7 +15,7 @@ from jobs.cli import RootArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoder_measures import Shown, measures_of
 from jobs.encoders import Encoder, encoder_of, refuse_unusable
-from jobs.errors import InputMissingError
+from jobs.errors import InputMissingError, UsageError
 from jobs.held_out_figures import figures_of, judge
 from jobs.knowledge_measures import knowledge_of
 from jobs.report.encoder_facts import EncoderHeading
@@ -125,6 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma evaluate-encoder``."""
 
     def body(args: EvaluateEncoderArgs) -> int:
+        if args.probe_steps < 0:
+            raise UsageError("NOT_A_COUNT", "--probe-steps counts steps", expected="0 or more", got=args.probe_steps)
         context = context_of(args, names.EVALUATE_JOB, recompute=args.recompute)
         encoder = encoder_of(context, args.encoder)
         window = LabelWindow(since=encoder.trained_until, days=args.window_days)

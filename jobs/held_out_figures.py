@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from karma.artefact import load_encoder
 from karma.evaluation.baselines import HeldOut, baseline_ranks
@@ -19,6 +18,7 @@ from karma.evaluation.ranks import CUTOFFS, hit_rate
 from karma.evaluation.slices import slices_of
 from karma.serving import ServingEncoder
 from karma.text import render_item
+from karma.training.data import read_columns
 from schemas.promotion_rules import JUDGED_AT
 
 log = logging.getLogger("karma.figures")
@@ -222,7 +222,7 @@ def _as_figures(difference: PairedDifference) -> dict[str, float]:
 
 def read_catalogue(data: Path) -> Catalogue:
     """The corpus of a training data folder."""
-    table = ds.dataset(data / "catalogue.parquet", format="parquet").to_table(columns=["item_id", "title", "category", "features"])
+    table = read_columns(data / "catalogue.parquet", ["item_id", "title", "category", "features"])
     visual, has_visual = _features(table["features"].cast(pa.list_(pa.float32())).combine_chunks())
     return Catalogue(
         item_ids=table["item_id"].to_pylist(),
@@ -245,7 +245,7 @@ def _features(column: pa.ListArray) -> tuple[npt.NDArray[np.float32], npt.NDArra
 def read_histories(data: Path) -> dict[str, History]:
     """The history of every user of a training data folder, oldest event first, by user_id in order."""
     columns = ["user_id", "item_ids", "event_types", "queries"]
-    table: pa.Table = ds.dataset(data / "histories", format="parquet").to_table(columns=columns).sort_by("user_id")
+    table = read_columns(data / "histories", columns).sort_by("user_id")
     return {
         row["user_id"]: History(item_ids=row["item_ids"], event_types=row["event_types"], queries=row["queries"])
         for row in table.to_pylist()

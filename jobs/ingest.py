@@ -41,6 +41,13 @@ JOB_OF = {
 }
 
 
+def check_lateness(days: int) -> int:
+    """``days`` itself. Raises UsageError where every row would be too late."""
+    if days < 0:
+        raise UsageError("NOT_A_COUNT", "--max-lateness-days counts days", expected="0 or more", got=days)
+    return days
+
+
 @dataclass(frozen=True, kw_only=True)
 class IngestOptions:
     """How a source is to be read.
@@ -225,8 +232,8 @@ class IngestArgs(DayArgs):
             raise UsageError("BULK_DAY", "--bulk-ds goes with --bulk", expected="--bulk", got=f"--bulk-ds {self.bulk_ds}")
         days = self.days if self.ds_from or self.ds_to else []
         return IngestOptions(
-            mapping=load_mapping(self.mapping), max_lateness_days=self.max_lateness_days, bulk=self.bulk, source=self.source,
-            error_budget=check_budget(self.error_budget),
+            mapping=load_mapping(self.mapping), bulk=self.bulk, source=self.source,
+            max_lateness_days=check_lateness(self.max_lateness_days), error_budget=check_budget(self.error_budget),
             bulk_ds=parse_day(self.bulk_ds, "--bulk-ds") if self.bulk_ds else None,
             first=days[0] if days and self.bulk else None, last=days[-1] if days and self.bulk else None,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoders import Encoder, stages_of_spaces
-from jobs.interest_encoding import DEFAULT_TOKEN_BUDGET, encoded, observed, refuse_short_histories
+from jobs.interest_encoding import DEFAULT_TOKEN_BUDGET, check_token_budget, encoded, observed, refuse_short_histories
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
 from jobs.transforms.carry import carried_vectors, neighbours
@@ -120,10 +120,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma interest-embeddings``."""
 
     def body(args: InterestEmbeddingsArgs) -> int:
-        days = args.days
+        days, tokens = args.days, check_token_budget(args.token_budget)
         context = context_of(args, names.INTEREST_EMBEDDINGS_JOB, recompute=args.recompute)
         stages = stages_of_spaces(
-            context, names.INTEREST_EMBEDDINGS_JOB, args.encoder, lambda encoder: interest_embeddings_stage(encoder, args.token_budget)
+            context, names.INTEREST_EMBEDDINGS_JOB, args.encoder, lambda encoder: interest_embeddings_stage(encoder, tokens)
         )
         return run_days(context, stages, days)
 

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from jobs.encoders import Encoder, refuse_unusable
-from jobs.errors import InputMissingError, JobError
+from jobs.errors import InputMissingError, JobError, UsageError
 from jobs.stage import Context
 from schemas import names
 from udfs.interest_udf import UNKNOWN_ITEM, interest_udf
@@ -14,6 +14,13 @@ from udfs.item_vectors import ItemVectorsFile
 from udfs.shipping import ShippedFile, ship_file, ship_folder
 
 DEFAULT_TOKEN_BUDGET = 1024
+
+
+def check_token_budget(tokens: int) -> int:
+    """``tokens`` itself. Raises UsageError where not even one would fit."""
+    if tokens < 1:
+        raise UsageError("NO_TOKENS", "--token-budget holds no token", expected="1 or more", got=tokens)
+    return tokens
 
 
 def encoded(context: Context, encoder: Encoder, inputs: DataFrame, key: str, token_budget: int) -> DataFrame:

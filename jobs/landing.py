@@ -74,7 +74,13 @@ def find_partition(spark: SparkSession, places: Places, table: str, day: date | 
                 "NO_SOURCE", "the named source is not there", table=table, expected=source, got="no such file",
                 hint="a path is taken from the working folder; a folder's files all belong to the source",
             )  # fmt: skip
-        return _listed(spark, table, source, source)
+        named = _listed(spark, table, source, source)
+        if not named.files and not hadoop_files.exists(spark, f"{source}/{names.SUCCESS_MARKER}"):
+            raise InputMissingError(
+                "NO_SOURCE", "the named folder holds no file, and no marker that it is meant to", table=table, expected=source,
+                got="an empty folder", hint=f"an empty day is a folder with {names.SUCCESS_MARKER} alone",
+            )  # fmt: skip
+        return named
     path, label = _place(places, table, day)
     if not has_landed(spark, places, table, day):
         raise InputMissingError(

@@ -68,7 +68,7 @@ def _run(context: Context, question: Question, terms: Terms) -> Outcome:
     details = {**facts, "figures": evidence.in_words(), **gathered}
     refuse(against, terms, details)
     overruled = {"without_evidence": terms.without_evidence, "overruled": "\n".join(map(str, against))} if terms.without_evidence else {}
-    make_champion(context, version, {**overruled, EVIDENCE: gathered[EVIDENCE]})
+    make_champion(context, version, {**overruled, EVIDENCE: gathered[EVIDENCE]}, instead_of=question.champion_version)
     return Outcome(output_digest=digest_of(version), details={**details, **overruled})
 
 

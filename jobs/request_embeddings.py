@@ -16,7 +16,7 @@ from jobs.encoders import Encoder, stages_of_spaces
 from jobs.errors import InputMissingError, SupersededError
 from jobs.gate.verdict import refuse_blocked
 from jobs.ingest import IngestOptions, ingest_stage
-from jobs.interest_encoding import DEFAULT_TOKEN_BUDGET, encoded, observed, refuse_short_histories
+from jobs.interest_encoding import DEFAULT_TOKEN_BUDGET, check_token_budget, encoded, observed, refuse_short_histories
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
 from jobs.transforms.histories import known_events, known_events_since
@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(args: RequestEmbeddingsArgs) -> int:
         days = args.days
-        policy = RequestPolicy(allow_trained_after=args.allow_trained_after, token_budget=args.token_budget)
+        policy = RequestPolicy(allow_trained_after=args.allow_trained_after, token_budget=check_token_budget(args.token_budget))
         context = context_of(args, names.REQUEST_EMBEDDINGS_JOB, recompute=args.recompute)
         if args.requests and (code := _ingested(context, args.requests, days)) != names.EXIT_DONE:
             return code

@@ -7,7 +7,7 @@ from datetime import date
 
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.digests import digest_of
-from jobs.encoders import retire_version
+from jobs.encoders import retire_version, take_back_version
 from jobs.stage import Context, Outcome, Stage, run_days
 from schemas import names
 
@@ -18,14 +18,16 @@ class RetireArgs(RootArgs):
 
     encoder: str
     """Encoder version."""
+    undo: bool = False
+    """Take a retired one back into the daily run."""
 
 
-def retire_stage(context: Context, version: str) -> Stage:
+def retire_stage(context: Context, version: str, *, undo: bool = False) -> Stage:
     """The stage; its day is the day of the retirement (UTC). The artefact is not opened: it may be what was lost."""
 
     def run(context: Context, ds: date, attempt: int) -> Outcome:
-        retire_version(context, version)
-        return Outcome(output_digest=digest_of(version), details={"version": version})
+        (take_back_version if undo else retire_version)(context, version)
+        return Outcome(output_digest=digest_of(version), details={"version": version, "status": names.ACTIVE if undo else names.RETIRED})
 
     spaces = [row["space_id"] for row in context.tables.rows(names.ENCODER_VERSIONS, [("version", "=", version)])]
     # Each run is one of its own: a second one has to say that the encoder is not active.
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body(args: RetireArgs) -> int:
         context = context_of(args, names.RETIRE_JOB)
-        return run_days(context, [retire_stage(context, args.encoder)], [context.run_at.date()])
+        return run_days(context, [retire_stage(context, args.encoder, undo=args.undo)], [context.run_at.date()])
 
     return run_main(RetireArgs, body, argv, prog="karma retire")
 

@@ -9,8 +9,8 @@ from jobs.cli import DayArgs, context_of, run_main
 from jobs.day import DayOptions, run_day
 from jobs.encoders import active_encoders
 from jobs.error_budget import check_budget
-from jobs.ingest import IngestOptions
-from jobs.interest_embeddings import DEFAULT_TOKEN_BUDGET
+from jobs.ingest import IngestOptions, check_lateness
+from jobs.interest_encoding import DEFAULT_TOKEN_BUDGET, check_token_budget
 from jobs.mapping import load_mapping
 from jobs.publish import Publication, lag_of
 from jobs.ranking_features import JoinPolicy
@@ -45,11 +45,13 @@ class RunDayArgs(DayArgs):
         mode = self.publication or ("simulated" if self.is_backfill else "live")
         return DayOptions(
             ingest=IngestOptions(
-                mapping=load_mapping(self.mapping), max_lateness_days=self.max_lateness_days, error_budget=check_budget(self.error_budget)
+                mapping=load_mapping(self.mapping),
+                max_lateness_days=check_lateness(self.max_lateness_days),
+                error_budget=check_budget(self.error_budget),
             ),
             vision=self.vision,
             n_max=self.n_max,
-            token_budget=self.token_budget,
+            token_budget=check_token_budget(self.token_budget),
             publication=Publication(mode=mode, lag=lag_of(self.publication_lag_hours)),
             join=JoinPolicy(allow_trained_after=self.allow_trained_after),
         )
@@ -59,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of spark-submit and ``karma run-day``."""
 
     def body(args: RunDayArgs) -> int:
-        days = args.days
+        days, options = args.days, args.options()
         context = context_of(args, "run-day", recompute=args.recompute, makes_root=True)
         encoders = active_encoders(context)
-        rows = [row for ds in days for row in run_day(context, args.options(), ds, encoders)]
+        rows = [row for ds in days for row in run_day(context, options, ds, encoders)]
         return next((exit_code(row) for row in rows if not row.settled), names.EXIT_DONE)
 
     return run_main(RunDayArgs, body, argv, prog="karma run-day")

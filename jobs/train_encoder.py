@@ -20,10 +20,10 @@ from jobs.errors import InputMissingError, UsageError
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.training_processes import train_encoder_of
 from jobs.transforms.training import last_day_before, training_catalogue, training_histories, training_impressions
-from jobs.visual_features import DEFAULT_VISION
+from jobs.visual_features import DEFAULT_VISION, digest_of_vision
 from karma.manifest import CODE_VERSIONS, ArtefactError, OtherCodeError, verify
-from karma.training import TrainingConfig
-from karma.vision import load_vision_encoder
+from karma.training import TrainingConfig, TrainingDataError
+from karma.training.data import leave_files, lost_files, read_meta
 from schemas import names
 
 log = logging.getLogger("karma.train")
@@ -66,7 +66,7 @@ def write_training_data(context: Context, *, trained_until: datetime, vision: st
 
     ``events`` stand in for the table's where some are held out; impressions, which could show those, are then left out.
     """
-    vision_digest = load_vision_encoder(vision).digest
+    vision_digest = digest_of_vision(vision)
     read = {table: context.tables.version(table) for table in (names.EVENTS, names.ITEMS, names.IMPRESSIONS, names.VISUAL_FEATURES)}
     features = context.tables.read_where(names.VISUAL_FEATURES, {"vision_digest": vision_digest})
     histories = training_histories(context.tables.read(names.EVENTS) if events is None else events, trained_until).persist()
@@ -77,7 +77,7 @@ def write_training_data(context: Context, *, trained_until: datetime, vision: st
     digests = [frame_digest(frame, frame.columns) for frame in (histories, catalogue, impressions)]
     fingerprint = digest_of(CODE_VERSION, trained_until.isoformat(), vision_digest, digests)
     folder = context.places.training / "data" / fingerprint[:16]
-    if not (folder / "meta.json").is_file():
+    if not is_whole(folder):
         histories.write.mode("overwrite").parquet(str(folder / "histories"))
         impressions.write.mode("overwrite").parquet(str(folder / "impressions"))
         catalogue.toPandas().to_parquet(folder / "catalogue.parquet", index=False)
@@ -85,10 +85,20 @@ def write_training_data(context: Context, *, trained_until: datetime, vision: st
             "trained_until": trained_until.isoformat(), "fingerprint": fingerprint, "tables": read,
             "vision_spec": vision, "vision_digest": vision_digest,
         }  # fmt: skip
-        (folder / "meta.json").write_text(json.dumps(meta, indent=2))  # written last: its presence says that the rest is whole
+        leave_files(folder)
+        (folder / "meta.json").write_text(json.dumps(meta, indent=2))  # written last: its presence says that the rest was whole
     histories.unpersist()
     catalogue.unpersist()
     return folder, fingerprint
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether training data were written to ``folder`` to their end, and lie there still."""
+    try:
+        read_meta(folder)
+    except TrainingDataError:
+        return False
+    return not lost_files(folder)
 
 
 def _refuse_unseen_pictures(catalogue: DataFrame, vision: str, vision_digest: str) -> None:

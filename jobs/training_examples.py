@@ -9,7 +9,7 @@ from pathlib import Path
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
-from jobs.train_encoder import read_digest, write_training_data
+from jobs.train_encoder import is_whole, read_digest, write_training_data
 from jobs.transforms.training import last_day_before
 from jobs.visual_features import DEFAULT_VISION
 from schemas import names
@@ -41,7 +41,7 @@ def training_examples_stage(trained_until: datetime, vision: str) -> Stage:
 def _lost_folders(context: Context) -> list[str]:
     """Folders that an earlier run wrote and that are gone: they are written anew."""
     wrote = {row.details["folder"] for row in context.ledger.all_rows(names.TRAINING_EXAMPLES_JOB) if row.settled}
-    return sorted(folder for folder in wrote if not (Path(folder) / "meta.json").is_file())
+    return sorted(folder for folder in wrote if not is_whole(Path(folder)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from jobs import upstream
 from jobs.cli import DayArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoders import active_encoders
+from jobs.errors import UsageError
 from jobs.landing_images import read_images
 from jobs.quarantine import replace_quarantine
 from jobs.stage import Context, Outcome, Stage, run_days
@@ -42,6 +43,18 @@ def visual_features_stage(vision: Sequence[str] = ()) -> Stage:
     )
 
 
+def digest_of_vision(vision: str) -> str:
+    """The digest of the vision encoder that ``vision`` names. Raises UsageError where it names none that can be loaded."""
+    try:
+        return load_vision_encoder(vision).digest
+    except (OSError, ValueError) as error:
+        said = f"{vision}: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        raise UsageError(
+            "NO_VISION_ENCODER", "--vision names none that can be loaded", expected=f"such as {DEFAULT_VISION}", got=said,
+            hint="efficientnet-lite0, with @PIXELS where the features were made so (a demo's: @96); else a folder or hub id",
+        ) from error  # fmt: skip
+
+
 def _specs(context: Context, vision: Sequence[str]) -> list[str]:
     """Sorted; an active encoder that reads no image asks for none."""
     active = active_encoders(context)
@@ -50,7 +63,7 @@ def _specs(context: Context, vision: Sequence[str]) -> list[str]:
 
 
 def _input_digest(context: Context, ds: date, vision: Sequence[str]) -> str:
-    digests = [load_vision_encoder(spec).digest for spec in _specs(context, vision)]
+    digests = [digest_of_vision(spec) for spec in _specs(context, vision)]
     return digest_of(names.VISUAL_FEATURES_JOB, CODE_VERSION, digests, upstream.settled(context, names.INGEST_ITEMS_JOB, ds).output_digest)
 
 
@@ -77,7 +90,7 @@ class _Look:
 
 def _encode(context: Context, kept: ExitStack, spec: str, images: DataFrame, counts: dict[str, int]) -> _Look:
     """Encode the new images with ``spec``, append those that could be decoded, and count both kinds. ``kept`` holds the frame."""
-    digest = load_vision_encoder(spec).digest
+    digest = digest_of_vision(spec)
     known = context.tables.read_where(names.VISUAL_FEATURES, {"vision_digest": digest}).select("image_sha256")
     new = images.join(known, "image_sha256", "left_anti")
     spread = new.repartition(context.spark.sparkContext.defaultParallelism)

@@ -11,17 +11,19 @@ from jobs.transforms.histories import distinct_events
 from jobs.transforms.ranking import distinct_impressions
 from jobs.transforms.training import last_day_before
 
+LONGEST = 3660
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelWindow:
-    """``[since, since + days)``. Raises UsageError where there is no day in it."""
+    """``[since, since + days)``. Raises UsageError where there is no day in it, or more than LONGEST."""
 
     since: datetime
     days: int
 
     def __post_init__(self) -> None:
-        if self.days < 1:
-            raise UsageError("NO_WINDOW", "targets lie in days", column="--window-days", expected=">= 1", got=self.days)
+        if not 1 <= self.days <= LONGEST:
+            raise UsageError("NO_WINDOW", "targets lie in days", column="--window-days", expected=f"1 to {LONGEST}", got=self.days)
 
     @property
     def end(self) -> datetime:

@@ -19,6 +19,9 @@ Ints = npt.NDArray[np.int64]
 UNKNOWN, NO_ITEM, NO_QUERY = -1, -2, -1
 
 
+FILES, TARGETS = "files.json", "targets.parquet"
+
+
 class TrainingDataError(Exception):
     """Raised when a training data folder is not what the trainer reads: the message names the file and what is wrong in it."""
 
@@ -109,6 +112,23 @@ def read_meta(folder: Path) -> Meta:
         raise TrainingDataError(f"{path} cannot be read: {error}") from None
 
 
+def leave_files(folder: Path) -> None:
+    """Write down what lies in ``folder``, for ``lost_files``: the size of each file of catalogue, histories and impressions."""
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*.parquet")) if path.name != TARGETS}
+    (folder / FILES).write_text(json.dumps(sizes, indent=1), encoding="utf-8")
+
+
+def lost_files(folder: Path) -> list[str]:
+    """Files that were written to ``folder`` and are gone, or have another size; none where it does not say what was."""
+    try:
+        sizes = json.loads((folder / FILES).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        return [FILES]
+    return [name for name, size in sizes.items() if not (folder / name).is_file() or (folder / name).stat().st_size != size]
+
+
 def read_training_data(folder: Path, event_types: Sequence[str], *, exposures: bool = False) -> TrainingData:
     """Read catalogue and histories.
 
@@ -117,11 +137,13 @@ def read_training_data(folder: Path, event_types: Sequence[str], *, exposures: b
         exposures: also read what was shown without a click, where the folder has impressions.
 
     Raises:
-        TrainingDataError: a file is missing, an item occurs twice, a user's times run backwards, or an event or an impression is not
-            before trained_until.
+        TrainingDataError: a file is missing or not as it was written, an item occurs twice, a user's times run backwards, or an event
+            or an impression is not before trained_until.
     """
     folder = Path(folder)
     meta = read_meta(folder)
+    if lost := lost_files(folder):
+        raise TrainingDataError(f"{folder} is not as it was written: {', '.join(lost[:3])} lost or changed")
     catalogue = _read_catalogue(folder / "catalogue.parquet")
     users, histories = _read_histories(folder / "histories", catalogue.item_ids, event_types)
     if np.any(np.diff(histories.times)[np.diff(histories.users) == 0] < 0):
@@ -134,7 +156,7 @@ def read_training_data(folder: Path, event_types: Sequence[str], *, exposures: b
 
 
 def _read_catalogue(path: Path) -> Catalogue:
-    table = _read(path, ["item_id", "title", "category", "features"]).sort_by("item_id")
+    table = read_columns(path, ["item_id", "title", "category", "features"]).sort_by("item_id")
     item_ids = table["item_id"].to_pylist()
     if len(set(item_ids)) != len(item_ids):
         raise TrainingDataError(f"{path} names an item twice")
@@ -160,7 +182,7 @@ def _features(column: pa.Array, path: Path) -> tuple[npt.NDArray[np.float32], np
 def _read_histories(folder: Path, item_ids: list[str], event_types: Sequence[str]) -> tuple[pa.Array, Histories]:
     """The users' ids in their order, and their events."""
     columns = ["event_times", "event_types", "item_ids", "queries"]
-    table = _read(folder, ["user_id", *columns]).sort_by("user_id")
+    table = read_columns(folder, ["user_id", *columns]).sort_by("user_id")
     times, types, items, queries = (table[name].combine_chunks() for name in columns)
     lengths = pc.list_value_length(times).to_numpy(zero_copy_only=False).astype(np.int64)
     if any(not pc.list_value_length(column).equals(pc.list_value_length(times)) for column in (types, items, queries)):
@@ -180,7 +202,7 @@ def _read_histories(folder: Path, item_ids: list[str], event_types: Sequence[str
 
 def _read_exposures(folder: Path, users: pa.Array, item_ids: list[str], meta: Meta) -> Exposures:
     """Impressions known to have no click, of users and items that are known."""
-    table = _read(folder, ["user_id", "impression_time", "item_id", "clicked"])
+    table = read_columns(folder, ["user_id", "impression_time", "item_id", "clicked"])
     times, clicked = (table[name].combine_chunks() for name in ("impression_time", "clicked"))
     user = _places(table["user_id"].combine_chunks(), users, missing=UNKNOWN, null=UNKNOWN)
     item = _places(table["item_id"].combine_chunks(), item_ids, missing=UNKNOWN, null=UNKNOWN)
@@ -219,7 +241,8 @@ def _check_before(times: Ints, meta: Meta, what: str) -> None:
         raise TrainingDataError(f"{what} is not before trained_until ({meta.trained_until.isoformat()}, exclusive)")
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table:
+def read_columns(path: Path, columns: list[str]) -> pa.Table:
+    """Of a Parquet file, or of all in a folder. Raises TrainingDataError."""
     try:
         return ds.dataset(path, format="parquet").to_table(columns=columns)
     except (OSError, pa.ArrowInvalid, KeyError) as error:

@@ -96,7 +96,11 @@ KINDS: dict[str, list[Landing]] = {
     "a source that is not there": [
         Landing(
             _good, "exit 4 NO_SOURCE", ("table: events", "nowhere.csv"), ("--ds", str(DAY), "--source", "{root}/nowhere.csv")
-        )
+        ),
+        Landing(
+            lambda warehouse: (warehouse.root / "unfinished").mkdir(), "exit 4 NO_SOURCE", ("table: events", "got: an empty folder"),
+            ("--ds", str(DAY), "--source", "{root}/unfinished"),
+        ),
     ],
     "a day that is no date": [
         Landing(_good, "exit 2 NOT_A_DAY", (f"got: '{day}'", "expected: YYYY-MM-DD"), ("--ds", day)) for day in ("10.03.2026", "2026-02-30")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from karma.model.own_items import appeal_of_takers
 from karma.tokenizer import train_tokenizer
 from karma.training import TrainingDataError, train
 from karma.training.collaborative import collaborative_start, items_taken, takers_of
-from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, read_meta, read_training_data
+from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, leave_files, read_meta, read_training_data
 from karma.training.losses import appended, queries_of
 from karma.training.optimiser import rate_at
 from karma.training.run import CHOSEN_BY, DivergedError, Run
@@ -164,6 +165,22 @@ def test_with_nobody_held_out_the_last_checkpoint_is_kept(
     told = run.fit(progress=False)
     assert (told["held_out_users"], told["step"]) == (0, 6)
     assert "none is held out" in caplog.text
+
+
+@pytest.mark.parametrize("change", ["lose", "tear"])
+def test_data_of_which_a_part_is_lost_are_not_trained_on(planted: Planted, tmp_path: Path, change: str) -> None:
+    shutil.copytree(planted.data, tmp_path / "data")
+    folder = tmp_path / "data"
+    leave_files(folder)
+    assert read_training_data(folder, planted.config.encoder.event_types).meta == read_meta(folder)
+    part = next((folder / "histories").glob("*.parquet"))
+    if change == "lose":
+        shutil.copy(part, part.with_name("another.parquet"))
+        part.unlink()
+    else:
+        part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(TrainingDataError, match=f"not as it was written: histories/{part.name}"):
+        read_training_data(folder, planted.config.encoder.event_types)
 
 
 def test_an_encoder_that_a_last_step_blew_up_is_said_to_diverge(planted: Planted) -> None:

@@ -13,8 +13,8 @@ import pytest
 from delta.tables import DeltaTable
 
 from jobs.day import run_day
-from jobs.encoders import active_encoders
-from jobs.errors import JobError, VersionGoneError
+from jobs.encoders import active_encoders, encoder_of, make_champion
+from jobs.errors import InputMissingError, JobError, VersionGoneError
 from jobs.training_shards import SORTED_BY
 from jobs.transforms.label_window import LabelWindow, first_taken
 from schemas import names
@@ -179,6 +179,17 @@ def test_a_retired_encoder_is_produced_no_more(world: World) -> None:
     assert [encoder.version for encoder in active_encoders(world.context())] == ["tiny"]
     rows = world.context().ledger.rows(names.RETIRE_JOB, heir.space_id)
     assert [row.status for row in rows] == [names.STARTED, names.DONE]
+    with pytest.raises(InputMissingError, match="it is retired: karma retire --encoder heir --undo"):
+        encoder_of(world.context(), "heir")
+    with pytest.raises(JobError, match="ROWS_MOVED"):  # it was retired while it was compared
+        make_champion(world.context(), "heir", {}, instead_of="tiny")
+    tiny_encoder(heir.folder.parent, "heir", seed=2)
+    assert run(names.RETIRE_JOB, *where, "--encoder", "heir", "--undo") == names.EXIT_DONE
+    assert [encoder.version for encoder in active_encoders(world.context())] == ["heir", "tiny"]
+    with pytest.raises(JobError, match="ROWS_MOVED"):  # another one became champion meanwhile
+        make_champion(world.context(), "heir", {}, instead_of=None)
+    make_champion(world.context(), "heir", {}, instead_of="tiny")
+    assert run(names.RETIRE_JOB, *where, "--encoder", "tiny", "--undo") == names.EXIT_INPUT_MISSING, "it is active"
 
 
 def test_a_registration_beside_a_promotion_is_not_lost(world: World) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import own_data, publish, train_encoder, user_histories
+from jobs import evaluate_encoder, interest_embeddings, own_data, publish, request_embeddings, run_day, train_encoder, user_histories
 from jobs.cli import RootArgs, context_of
 from jobs.errors import UsageError
 from schemas import names
@@ -23,6 +23,13 @@ FILES = ("--events", "e.csv", "--items", "i.csv")
         (user_histories.main, ("--root", "{tmp}", *DAY, "--n-max", "0"), "N_MAX_OUTSIDE"),
         (train_encoder.main, ("--root", "{tmp}", *TRAIN, "--config", "{tmp}/none.toml"), "NOT_A_CONFIG"),
         (own_data.main, ("--out", "{tmp}", *FILES, "--config", "{tmp}/none.toml"), "NOT_A_CONFIG"),
+        (train_encoder.main, ("--root", "{tmp}", "--trained-until", "0001-01-01T00:00:00+05:00"), "NOT_AN_INSTANT"),
+        (train_encoder.main, ("--root", "{tmp}", "--trained-until", "9999-12-31T23:00:00-05:00"), "NOT_AN_INSTANT"),
+        (request_embeddings.main, ("--root", "{tmp}", *DAY, "--token-budget", "0"), "NO_TOKENS"),
+        (interest_embeddings.main, ("--root", "{tmp}", *DAY, "--token-budget", "-5"), "NO_TOKENS"),
+        (run_day.main, ("--root", "{tmp}", *DAY, "--token-budget", "0"), "NO_TOKENS"),
+        (run_day.main, ("--root", "{tmp}", *DAY, "--max-lateness-days", "-1"), "NOT_A_COUNT"),
+        (evaluate_encoder.main, ("--root", "{tmp}", "--encoder", "any", "--probe-steps", "-1"), "NOT_A_COUNT"),
     ],
 )
 def test_it_is_refused(
