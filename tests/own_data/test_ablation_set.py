@@ -103,7 +103,7 @@ ITEM = pa.array(["0-19", "0-19"])
         ({"user_id": pa.array(["nobody", "none"]), "item_id": ITEM}, "no target can be ranked"),
         (None, "[NO_TARGETS] the targets cannot be read"),
     ],
-    ids=str,
+    ids=["no user", "users as numbers", "queries as numbers", "a user twice", "a null", "of nobody", "a CSV"],
 )  # fmt: skip
 def test_targets_that_cannot_be_meant_are_refused(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, columns: dict[str, pa.Array] | None, code: str
