@@ -28,7 +28,7 @@ from jobs.visual_features import DEFAULT_VISION
 from karma.evaluation.decodability import STEPS
 from schemas import names
 
-CODE_VERSION = "5"
+CODE_VERSION = "6"
 
 
 @dataclass(frozen=True, kw_only=True)
