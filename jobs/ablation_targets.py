@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.ablation_set import TARGETS
 from jobs.errors import UsageError
 from jobs.held_out_figures import HeldOutTargets, rankable_targets
+from karma.training.data import TARGETS
 from karma.training.study import AskedTargets
 
 COLUMNS = ("user_id", "item_id")

@@ -1,13 +1,16 @@
 """What is said of warm, cold and new items comes from their ranks and vectors, and an arm leaves it behind."""
 
 import json
+import shutil
 from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from jobs.ablate import main
+from jobs.ablate import main, write_results
 from jobs.held_out_figures import read_catalogue
 from karma.config import TrainingConfig
 from karma.evaluation.evaluate import encode_catalogue, encode_users
@@ -109,3 +112,20 @@ def test_a_hidden_study_leaves_a_curve_and_a_table(
     page = tmp_path / "out" / "index.html"
     assert table == f"{(tmp_path / 'out' / 'table.md').read_text()}\npage: {page}\n"
     assert page.is_file()
+
+
+def test_items_without_titles_are_judged_by_their_ranks_alone(planted: Planted, tmp_path: Path) -> None:
+    """There is no title to tell from others, and the table says so."""
+    data = tmp_path / "data"
+    shutil.copytree(planted.data, data)
+    catalogue = pq.read_table(data / "catalogue.parquet")
+    untitled = pa.nulls(len(catalogue), pa.string())
+    pq.write_table(catalogue.set_column(catalogue.column_names.index("title"), "title", untitled), data / "catalogue.parquet")
+    hidden = hide(data, read_catalogue(data), tmp_path / "out" / "hidden", repeats=False)
+    config = arm_config(planted.config, "action", "pool", 0, {"steps": 2, "validate_every": 2})
+    told = run_hidden(config, hidden.data, hidden.pairs(mask_seen=True), tmp_path / "out")
+    assert told["title_found"] is None
+    assert told["warm_HR@10"] is not None
+    table, page = write_results(tmp_path / "out", "", None)
+    assert page.is_file()
+    assert "| action | 1 |" in table
