@@ -128,7 +128,7 @@ def spectra(shares: Mapping[str, Floats], colours: Mapping[str, str]) -> go.Figu
         for name, of in shares.items()
     ]  # fmt: skip
     figure = framed(traces, height=320, x="direction, strongest first", y="share of all singular values")
-    return figure.update_yaxes(type="log", tickformat=".2~%", dtick="D2")
+    return figure.update_yaxes(type="log", tickformat=".1~p")
 
 
 def cosines(clouds: Sequence[Cloud]) -> go.Figure:
