@@ -64,7 +64,7 @@ class AblateArgs:
     """Default: all that data and paths can train. Objectives beside retrieval: none (action); writing the next item's text after the
     history (generation), from u (reconstruction), both (pair); writing an item's text from its vector (items); all of these (text);
     these with images in the tower (images_read), and as an objective too, by their mean squared error (images) or by diffusion. Weights
-    are those of karma/training/arms.py, whatever the configuration says. Differences are to the first arm."""
+    are those of karma/training/arms.py, whatever the configuration says. Differences are to the first of them in this order."""
     paths: tuple[InterestPath, ...] | None = None
     """Ways to the vectors; default: the configuration's own. Recency pool and language model with a part of the vector each (blocks; half
     and half where the configuration says nothing else); the model's state added to the pool's vector (pool+lm); the pool alone (text and
@@ -120,8 +120,9 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
     if reading := [arm for arm in args.arms or () if arm not in usable]:
         told = f"of these data --arms may be {' '.join(usable)}"
         raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=told)
-    if not args.seeds:
-        raise UsageError("NO_SEEDS", "no seed is named", column="--seeds", expected="one or more whole numbers from 0 on", got="none")
+    if not args.seeds or min(args.seeds) < 0:
+        got = " ".join(map(str, args.seeds)) or "none"
+        raise UsageError("NO_SEEDS", "no seeds of a run", column="--seeds", expected="one or more whole numbers from 0 on", got=got)
     paths = args.paths or (path_of(base),)
     named = args.arms or _trainable(base, usable, paths)
     if not named:
@@ -191,9 +192,14 @@ def targets_of(args: AblateArgs, data: Path) -> Targets | None:
 
 def task_of(args: AblateArgs, data: Path, base: TrainingConfig, targets: Targets | None) -> Task:
     """The task that ``args`` name; ``targets`` as ``targets_of`` found them."""
-    mask_seen = not base.softmax.repeats
+    mask_seen = base.softmax.mask_seen
     if targets is None:
         hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=not mask_seen)
+        if not hidden.targets:
+            raise UsageError(
+                "NO_TARGETS", "no history has a target at its hidden end", column="--hidden", expected="users with 5 events or more",
+                got=f"{data}: none has an item there that training may know", hint="judge on --targets instead",
+            )  # fmt: skip
         pairs = hidden.pairs(mask_seen=mask_seen)
         return Task(run=lambda config: run_hidden(config, hidden.data, pairs, args.out, decode=args.decode))
     held = ranked(data, targets)

@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The arms of one path, the first one that was run in front; ``n`` targets.
+    """The arms of one path, in the order of ARMS_IN_ORDER; ``n`` targets.
 
     Attributes:
         beside: the baselines on the same targets, then every arm with its differences to the best of them; empty in a hidden study.

@@ -61,10 +61,13 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
 
     A version that is registered already stays as it is.
 
-    Raises JobError SPACE_TAKEN: another active version encodes into the same space.
+    Raises JobError: another active version encodes into the same space (SPACE_TAKEN); this one is registered with other weights
+    (ARTEFACT_CHANGED).
     """
     known = context.tables.rows(names.ENCODER_VERSIONS)
-    if any(row["version"] == encoder.version for row in known):
+    registered = next((row for row in known if row["version"] == encoder.version), None)
+    if registered is not None:
+        _refuse_other_weights(encoder, registered)
         return
     _refuse_twin(known, encoder.version, encoder.space_id)
     evidence = evidence_of_manifest(encoder.manifest)
@@ -187,16 +190,18 @@ def _as_registered(context: Context, row: Mapping[str, Any]) -> Encoder:
             "ARTEFACT_LOST", str(error), table=names.ENCODER_VERSIONS, got=row["version"],
             hint=f"restore the folder, train the encoder again, or karma retire --encoder {row['version']}",
         ) from error  # fmt: skip
-    if encoder.digest != row["artefact_digest"]:
-        raise JobError(
-            "ARTEFACT_CHANGED",
-            f"{encoder.folder} is not the artefact that was registered",
-            table=names.ENCODER_VERSIONS,
-            expected=row["artefact_digest"],
-            got=encoder.digest,
-            hint="restore the folder, or train and register it under a new version",
-        )
+    _refuse_other_weights(encoder, row)
     return encoder
+
+
+def _refuse_other_weights(encoder: Encoder, registered: Mapping[str, Any]) -> None:
+    """A training that its time limit ended makes other weights the next time, under the same version."""
+    if encoder.digest != registered["artefact_digest"]:
+        raise JobError(
+            "ARTEFACT_CHANGED", f"{encoder.folder} is not the artefact that was registered", table=names.ENCODER_VERSIONS,
+            expected=registered["artefact_digest"], got=encoder.digest,
+            hint=f"restore the folder; or karma retire --encoder {encoder.version}, and train under another name or seed",
+        )  # fmt: skip
 
 
 def encoders_of(context: Context, version: str | None) -> list[Encoder]:

@@ -28,7 +28,7 @@ from jobs.visual_features import DEFAULT_VISION
 from karma.evaluation.decodability import STEPS
 from schemas import names
 
-CODE_VERSION = "6"
+CODE_VERSION = "7"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,6 @@ def evaluate_stage(encoder: Encoder, window: LabelWindow, probe_steps: int = STE
 
 
 def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: int) -> Outcome:
-    """Items may be taken again, so none is masked."""
     refuse_unusable(encoder)
     taken = first_taken(context.tables.read(names.EVENTS), window).persist()
     rows = {row["user_id"]: row for row in taken.toLocalIterator()}
@@ -75,7 +74,7 @@ def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: i
     leave_targets(data, targets, queries)
     shown = shown_to(taken, context.tables.read(names.IMPRESSIONS), window).toPandas()
     taken.unpersist()
-    judged = judge(data, encoder.folder, encoder.digest, targets, mask_seen=False, queries=queries)
+    judged = judge(data, encoder.folder, encoder.digest, targets, mask_seen=encoder.manifest.mask_seen, queries=queries)
     knowledge, sinks = knowledge_of(judged, steps=probe_steps)
     impressions = Shown(user_ids=list(shown.user_id), item_ids=list(shown.item_id), clicked=list(shown.clicked))
     taken_at = {user: row["taken_at"] for user, row in rows.items()}

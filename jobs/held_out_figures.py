@@ -89,10 +89,10 @@ def figures_of(judged: Judgement) -> dict[str, Any]:
         and ``differences``: as above, ``ENCODER_AND_QUERY`` minus ``ENCODER``, which is what the query adds.
     """
     held_out, found, ranks, corpus = judged.held_out, judged.found, judged.ranks, judged.corpus
-    other = {"n": len(held_out.users), "seen_items": _policy(not found.mask_seen), **rates(_other_ranks(held_out, found), corpus)}
+    other = {"n": len(held_out.users), "seen_items": policy(not found.mask_seen), **rates(_other_ranks(held_out, found), corpus)}
     return {
         **rates(ranks, corpus),
-        "n": len(held_out.users), "dropped": judged.dropped, "corpus": corpus, "seen_items": _policy(found.mask_seen),
+        "n": len(held_out.users), "dropped": judged.dropped, "corpus": corpus, "seen_items": policy(found.mask_seen),
         "differences": _differences(ranks, corpus),
         "other_policy": other,
         "slices": _by_slice(held_out, ranks, found.mask_seen),
@@ -100,7 +100,8 @@ def figures_of(judged: Judgement) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _policy(mask_seen: bool) -> str:
+def policy(mask_seen: bool) -> str:
+    """How figures say it."""
     return "masked" if mask_seen else "kept"
 
 

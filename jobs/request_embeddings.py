@@ -17,6 +17,7 @@ from jobs.errors import InputMissingError, SupersededError
 from jobs.gate.verdict import refuse_blocked
 from jobs.ingest import IngestOptions, ingest_stage
 from jobs.interest_encoding import DEFAULT_TOKEN_BUDGET, check_token_budget, encoded, observed, refuse_short_histories
+from jobs.mapping import Mapping, load_mapping
 from jobs.stage import Context, Outcome, Stage, run_days
 from jobs.tables import Where
 from jobs.transforms.histories import known_events, known_events_since
@@ -42,6 +43,8 @@ class RequestEmbeddingsArgs(DayArgs):
     requests: str | None = None
     """File or folder of requests (request_id, user_id, request_time, query) to ingest first, as `karma ingest-requests --source` does:
     in place of all that the table held of the day. With --ds-from and --ds-to each row belongs to its own day (UTC)."""
+    mapping: str | None = None
+    """TOML file that names the columns of --requests (conf/mapping/example.toml); default: the contract's own names."""
     encoder: str | None = None
     """Encoder version; default: every active one."""
     allow_trained_after: bool = False
@@ -189,11 +192,11 @@ def _published(context: Context, ds: date, encoder: Encoder, staged: DataFrame, 
     return version
 
 
-def _ingested(context: Context, source: str, days: Sequence[date]) -> int:
+def _ingested(context: Context, source: str, mapping: Mapping, days: Sequence[date]) -> int:
     """Bring ``source`` into the table of requests; the exit code. One day takes it whole, of several each takes its own."""
     if len(days) == 1:
-        return run_days(context, [ingest_stage(names.REQUESTS, IngestOptions(source=source))], days)
-    options = IngestOptions(source=source, bulk=True, first=days[0], last=days[-1])
+        return run_days(context, [ingest_stage(names.REQUESTS, IngestOptions(mapping=mapping, source=source))], days)
+    options = IngestOptions(mapping=mapping, source=source, bulk=True, first=days[0], last=days[-1])
     return bulk_exit_code(bulk_load(context, names.REQUESTS, options))
 
 
@@ -203,8 +206,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(args: RequestEmbeddingsArgs) -> int:
         days = args.days
         policy = RequestPolicy(allow_trained_after=args.allow_trained_after, token_budget=check_token_budget(args.token_budget))
+        mapping = load_mapping(args.mapping)
         context = context_of(args, names.REQUEST_EMBEDDINGS_JOB, recompute=args.recompute)
-        if args.requests and (code := _ingested(context, args.requests, days)) != names.EXIT_DONE:
+        if args.requests and (code := _ingested(context, args.requests, mapping, days)) != names.EXIT_DONE:
             return code
         stages = stages_of_spaces(
             context, names.REQUEST_EMBEDDINGS_JOB, args.encoder, lambda encoder: request_embeddings_stage(encoder, policy)

@@ -112,7 +112,7 @@ class EncoderConfig(Config):
 
     Attributes:
         dim: length of item and interest vectors.
-        history_length: the newest events of a history that the encoder reads.
+        history_length: the newest events of a history that the encoder reads; at least 2, since a typed query takes one of the places.
         event_types: names in the order of their numbers.
         use_lm, use_pool: the two paths to the interest vector; at least one.
         reading_dim: components of ``dim`` that belong to the language model alone, beside the pool's: there items are their content, and
@@ -129,7 +129,7 @@ class EncoderConfig(Config):
     """
 
     dim: int = Field(default=256, ge=2)
-    history_length: PositiveInt = 100
+    history_length: int = Field(default=100, ge=2)
     event_types: tuple[str, ...] = names.EVENT_TYPES
     reading_dim: NonNegativeInt = 0
     use_lm: bool = True
@@ -196,6 +196,19 @@ class ObjectiveConfig(Config):
     decoder_layers: PositiveInt = 1
     decoded: PositiveInt = 64
 
+    @property
+    def decoder_heads(self) -> int:
+        """One for every 32 components."""
+        return max(1, self.decoder_hidden // 32)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.decoder_hidden % (2 * self.decoder_heads):  # rotary position embeddings turn pairs of components
+            raise ValueError(
+                f"decoder_hidden = {self.decoder_hidden} has {self.decoder_heads} heads and must be a multiple of {2 * self.decoder_heads}"
+            )
+        return self
+
     @model_validator(mode="after")
     def _something_is_trained(self) -> Self:
         if not (self.action or self.generation or self.reconstruct_interest or self.reconstruct_item or self.visual):
@@ -224,6 +237,12 @@ class SoftmaxConfig(Config):
     mask_window: bool = False
     exposed: NonNegativeInt = 0
     temperature: float = Field(default=0.07, ge=0.01, le=1.0)
+
+    @property
+    def mask_seen(self) -> bool:
+        """Whether items that a user has seen are no candidates, in training and in every ranking of what was trained: an encoder that never
+        had them as negatives fills its lists with them."""
+        return not self.repeats
 
 
 class GuardConfig(Config):

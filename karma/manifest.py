@@ -17,7 +17,7 @@ CARD = "README.md"
 ENCODER_CODE_VERSION = "4"
 """Raised whenever the same weights would give other vectors; a golden-vector test guards it."""
 
-TRAINER_VERSION = "5"
+TRAINER_VERSION = "6"
 """Raised whenever the same configuration would train another encoder; golden losses guard it."""
 
 CODE_VERSIONS = (ENCODER_CODE_VERSION, RENDERER_VERSION, TRAINER_VERSION)
@@ -70,6 +70,11 @@ class Manifest(BaseModel):
     training_tables: dict[str, int]
     data_fingerprint: str = ""
     config: dict[str, Any]
+
+    @property
+    def mask_seen(self) -> bool:
+        """``SoftmaxConfig.mask_seen`` of its training; False where the manifest does not say how it was trained."""
+        return not self.config.get("training", {}).get("softmax", {}).get("repeats", True)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -9,6 +9,7 @@ MISSING_TITLE = "[no title]"
 MAX_CHARACTERS = 200
 
 _SEPARATORS = re.compile(r"\s*[|>]\s*")
+_WORD = re.compile(r"(?:[^\W_]|')+")
 _UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\ufeff]+")
 
 
@@ -28,6 +29,11 @@ def render_item(title: str | None, category: str | None) -> str:
     name = _plain(title or "") or MISSING_TITLE
     path = _SEPARATORS.sub(", ", _plain(category or ""))
     return (f"{name}. {path}" if path else name)[:MAX_CHARACTERS].rstrip()
+
+
+def words(text: str) -> list[str]:
+    """Runs of letters, digits and apostrophes of any script, in lower case; of a script without spaces a run is a phrase."""
+    return _WORD.findall(_plain(text))
 
 
 def category_labels(category: str | None) -> list[str]:

@@ -88,7 +88,7 @@ def _run(context: Context, ds: date, plan: LeaveLastOut) -> Outcome:
     targets = {row["user_id"]: row["item_id"] for row in plan.targets.select("user_id", "item_id").toLocalIterator()}
     queries = queries_of(context.tables.read(names.EVENTS), plan.targets)
     leave_targets(data, targets, queries)
-    figures = held_out_figures(data, folder, encoder.digest, targets, mask_seen=not plan.baskets, queries=queries)
+    figures = held_out_figures(data, folder, encoder.digest, targets, mask_seen=encoder.manifest.mask_seen, queries=queries)
     details = {"version": encoder.version, "space_id": encoder.space_id, "figures": json.dumps(figures)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": len(targets)}, details=details)
 

@@ -51,7 +51,8 @@ class Comparison(_Frozen):
     Attributes:
         since: ISO 8601, the later trained_until: histories end here (exclusive), targets begin (inclusive).
         window_days: days after ``since`` that targets lie in;  days_not_ingested: those of them whose events are missing.
-        users: with a target that could be ranked;  corpus: items that it was ranked among.
+        users: with a target that could be ranked;  corpus: items that it was ranked among;  seen_items: those that the user had before,
+            "kept" among them or "masked".
         hit_rates: of candidate and champion, HR@K by K; null where K reaches the corpus.
         differences: HR@K of the candidate minus the champion's by K; empty where there are too few users.
     """
@@ -61,6 +62,7 @@ class Comparison(_Frozen):
     days_not_ingested: tuple[str, ...]
     users: int
     corpus: int
+    seen_items: str = "kept"
     hit_rates: dict[str, dict[int, float | None]]
     differences: dict[int, Interval]
 

@@ -1,4 +1,7 @@
-"""Measures the evidence: both encoders read the same histories and rank the same targets, which neither has seen."""
+"""Measures the evidence: both encoders read the same histories and rank the same targets, which neither has seen.
+
+Items that the users had before are no candidates where both were trained without them as negatives.
+"""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +11,7 @@ import numpy.typing as npt
 
 from jobs.encoders import Encoder
 from jobs.evaluate_encoder import days_not_ingested, known_before, targets_in, vision_of
-from jobs.held_out_figures import ENCODER, HeldOutTargets, Judgement, Ranks, difference_of_hits, interval, rankable_targets
+from jobs.held_out_figures import ENCODER, HeldOutTargets, Judgement, Ranks, difference_of_hits, interval, policy, rankable_targets
 from jobs.knowledge_measures import decodability_of, measured_users
 from jobs.promotion.evidence import Cloud, Comparison, Evidence, Interval, validation_clouds
 from jobs.stage import Context
@@ -35,7 +38,8 @@ def measure(context: Context, candidate: Encoder, champion: Encoder, window: Lab
     if not own.users:
         why = f"none of {len(targets)} targets since {window.since} can be ranked"
         return Evidence(candidate=candidate.version, champion=champion.version, clouds=clouds, not_compared=why)
-    judged, beside = _judged(candidate, own), _judged(champion, read[vision_of(champion)])
+    mask_seen = candidate.manifest.mask_seen and champion.manifest.mask_seen
+    judged, beside = _judged(candidate, own, mask_seen), _judged(champion, read[vision_of(champion)], mask_seen)
     return Evidence(
         candidate=candidate.version,
         champion=champion.version,
@@ -45,10 +49,9 @@ def measure(context: Context, candidate: Encoder, champion: Encoder, window: Lab
     )
 
 
-def _judged(encoder: Encoder, read: HeldOutTargets) -> Judgement:
-    """Items may be taken again, so none is masked."""
+def _judged(encoder: Encoder, read: HeldOutTargets, mask_seen: bool) -> Judgement:
     serving = load_encoder(encoder.folder, encoder.digest)
-    found = evaluate_targets(serving, read.catalogue, read.histories, read.items, mask_seen=False)
+    found = evaluate_targets(serving, read.catalogue, read.histories, read.items, mask_seen)
     return Judgement(held_out=read, encoder=serving, found=found, ranks={ENCODER: found.ranks}, dropped=0)
 
 
@@ -76,6 +79,7 @@ def _comparison(found: Evaluation, others: Ranks, window: LabelWindow, missing: 
         days_not_ingested=tuple(missing),
         users=len(others),
         corpus=corpus,
+        seen_items=policy(found.mask_seen),
         hit_rates={who: {k: hit_rate(of, k, corpus) for k in CUTOFFS} for who, of in ranks.items()},
         differences={k: Interval(**asdict(difference_of_hits(found.ranks, others, k))) for k in judged},
     )

@@ -3,7 +3,6 @@
 Users and items are row numbers. Every method scores the whole corpus for a block of users at a time; ranks are pessimistic.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from karma.evaluation.ranks import rank_of_target
+from karma.text import words as words_of
 
 Items = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
@@ -25,7 +25,6 @@ _USERS_AT_ONCE = 256
 _TINY = 1e-9
 _GRAM_SIZES = (3, 4)
 _GRAM_WEIGHT = 0.5
-_WORD = re.compile(r"[a-z0-9']+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +110,7 @@ def title_vectors(titles: Sequence[str]) -> sp.csr_matrix:
 
 def _terms(title: str) -> Counter[tuple[str, int]]:
     """Occurrences of (word, 0) and of (gram, its length)."""
-    words = _WORD.findall(title.lower())
+    words = words_of(title)
     bounded = [f"<{word}>" for word in words]
     grams = [(word[i : i + n], n) for word in bounded for n in _GRAM_SIZES for i in range(len(word) - n + 1)]
     return Counter([(word, 0) for word in words] + grams)

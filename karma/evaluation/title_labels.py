@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from karma.evaluation.evaluate import Catalogue
 from karma.evaluation.probes import multi_hot
+from karma.text import words as words_of
 
 FREQUENT = 0.01
 """Share of the titles that a word must be in to be a label, and not be in more than half."""
 MOST_WORDS = 50
-_WORD = re.compile(r"[a-z']{3,}")
 _YEAR = re.compile(r"\((\d{4})\)")
 
 
@@ -41,8 +41,12 @@ def labels_of(catalogue: Catalogue) -> dict[str, Labels]:
 
 
 def _words(titles: Sequence[str]) -> Labels:
-    of_title = [set(_WORD.findall(title.lower())) for title in titles]
+    of_title = [{word for word in words_of(title) if _is_name(word)} for title in titles]
     counts = Counter(word for words in of_title for word in words)
     kept = [word for word, count in counts.most_common() if FREQUENT * len(titles) <= count <= len(titles) / 2][:MOST_WORDS]
     values = np.array([[word in words for word in kept] for words in of_title], np.float64).reshape(len(titles), len(kept))
     return Labels(values=values, known=np.ones(len(titles), bool))
+
+
+def _is_name(word: str) -> bool:
+    return len(word) > 2 and not any(character.isdigit() for character in word)

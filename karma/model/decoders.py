@@ -19,10 +19,9 @@ class TextDecoder(nn.Module):
         width = config.decoder_hidden
         self.prefix_tokens = config.prefix_tokens
         self.prefix = nn.Linear(dim, width * config.prefix_tokens)
-        heads = max(1, width // 32)
         llama = LlamaConfig(
             vocab_size=vocabulary, hidden_size=width, intermediate_size=3 * width, num_hidden_layers=config.decoder_layers,
-            num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=512, pad_token_id=0,
+            num_attention_heads=config.decoder_heads, num_key_value_heads=config.decoder_heads, max_position_embeddings=512, pad_token_id=0,
         )  # fmt: skip
         self.layers = AutoModel.from_config(llama, dtype=torch.float32)
         self.head = nn.Linear(width, vocabulary, bias=False)

@@ -57,7 +57,7 @@ def info_nce(
         candidates: float [c, d], unit rows, each item once.
         target: int64 [n], column of each row's next item; or float [n, c], the shares y of its next items, which sum to 1 in a row.
         scale: 1 / temperature.
-        log_q: float [c], log of the expected number of times that sampling draws candidate j; None where every item is a
+        log_q: float [c], log of the probability that sampling brings candidate j (``sampling_log_q``); None where every item is a
             candidate (full softmax).
         masked: bool [n, c], True where a candidate is not a negative of the row (the user takes it, by id), or is one of its exposed
             items, which would count twice. Targets are never masked.
@@ -87,11 +87,15 @@ def info_nce(
 
 
 def sampling_log_q(popularity: Tensor, *, batch_targets: int, uniform: int, corpus: int) -> Tensor:
-    """log of the expected number of draws of an item into the candidates: ``log(B p_j + K / corpus)``.
+    """log of the probability that an item is among the candidates at all: ``log(1 - (1 - p_j)^B (1 - 1 / corpus)^K)``.
+
+    Yi et al. subtract the log of the expected number of draws, since what is drawn twice stands in their sum twice. Candidates here are
+    distinct: an item that every batch draws four times counts once, and taking log 4 off it would leave its vector log 4 too near everyone.
 
     Args:
         popularity: float [c], share p_j of item j among training targets (events before the cut).
         batch_targets: B, targets in the batch, each a draw by popularity.
         uniform: K, uniform draws from a corpus of ``corpus`` items.
     """
-    return torch.log(batch_targets * popularity + uniform / corpus)
+    never_drawn = torch.special.xlog1py(batch_targets, -popularity) + torch.special.xlog1py(uniform, torch.tensor(-1 / corpus))
+    return torch.log(-torch.expm1(never_drawn))

@@ -52,8 +52,8 @@ class StateFolder:
         with self._log.open("a", encoding="utf-8") as log:
             log.write(_line(row))
 
-    def finish(self, learner: Learner, optimiser: torch.optim.Optimizer) -> None:
-        """Leave what outlives the run, and remove what only an unfinished one needs."""
+    def leave(self, learner: Learner, optimiser: torch.optim.Optimizer) -> None:
+        """Write what outlives the run."""
         self.path.mkdir(parents=True, exist_ok=True)
         decoders = {
             **learner.decoders.state_dict(),
@@ -63,6 +63,9 @@ class StateFolder:
             decoders[WRITTEN] = learner.tensors.texts.written_tokens()
         save_file({name: tensor.detach().clone().contiguous() for name, tensor in decoders.items()}, self.path / "decoders.safetensors")
         save_file(optimiser_tensors(optimiser), self.path / "optimiser.safetensors")
+
+    def finish(self) -> None:
+        """Remove what only an unfinished run needs: its artefact is there."""
         self._unfinished.unlink(missing_ok=True)
 
 

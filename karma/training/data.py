@@ -129,6 +129,12 @@ def lost_files(folder: Path) -> list[str]:
     return [name for name, size in sizes.items() if not (folder / name).is_file() or (folder / name).stat().st_size != size]
 
 
+def refuse_lost_files(folder: Path) -> None:
+    """Raises TrainingDataError where ``lost_files`` finds any."""
+    if lost := lost_files(folder):
+        raise TrainingDataError(f"{folder} is not as it was written: {', '.join(lost[:3])} lost or changed")
+
+
 def read_training_data(folder: Path, event_types: Sequence[str], *, exposures: bool = False) -> TrainingData:
     """Read catalogue and histories.
 
@@ -142,8 +148,7 @@ def read_training_data(folder: Path, event_types: Sequence[str], *, exposures: b
     """
     folder = Path(folder)
     meta = read_meta(folder)
-    if lost := lost_files(folder):
-        raise TrainingDataError(f"{folder} is not as it was written: {', '.join(lost[:3])} lost or changed")
+    refuse_lost_files(folder)
     catalogue = _read_catalogue(folder / "catalogue.parquet")
     users, histories = _read_histories(folder / "histories", catalogue.item_ids, event_types)
     if np.any(np.diff(histories.times)[np.diff(histories.users) == 0] < 0):

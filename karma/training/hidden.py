@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from karma.evaluation.evaluate import Catalogue, History
 from karma.evaluation.knowledge import COLD, NEW, WARM, Pairs
 from karma.manifest import value_digest
-from karma.training.data import read_meta
+from karma.training.data import leave_files, lost_files, read_meta, refuse_lost_files
 
 COLD_SHARE, NEW_SHARE, TAIL = 0.1, 0.1, 0.2
 PAIRS_A_KIND = 4
@@ -64,9 +64,13 @@ def hide(data: Path, catalogue: Catalogue, out: Path, *, repeats: bool) -> Hidde
     Args:
         data: training data folder;  out: where the folder without them is written.
         repeats: False: only an item that the user had not taken before is a target.
+
+    Raises:
+        TrainingDataError: a file of ``data`` is lost or not as it was written.
     """
     kinds = _kinds(len(catalogue.item_ids))
     of_item = dict(zip(catalogue.item_ids, kinds.tolist(), strict=True))
+    refuse_lost_files(data)
     table = ds.dataset(data / "histories", format="parquet").to_table().sort_by("user_id")
     random = np.random.default_rng(SEED)
     kept, pairs = [], []
@@ -132,12 +136,13 @@ def _write(data: Path, out: Path, histories: pa.Table, catalogue: Catalogue, kin
     items = pq.read_table(data / "catalogue.parquet")
     pq.write_table(items.filter(pc.is_in(items["item_id"], value_set=known)), draft / "catalogue.parquet")
     pq.write_table(histories, draft / "histories" / "part-0.parquet")
+    leave_files(draft)
     (draft / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     _place(draft, out, meta["fingerprint"])
 
 
 def _is_there(out: Path, fingerprint: str) -> bool:
-    return (out / "meta.json").is_file() and read_meta(out).fingerprint == fingerprint
+    return (out / "meta.json").is_file() and read_meta(out).fingerprint == fingerprint and not lost_files(out)
 
 
 def _place(draft: Path, out: Path, fingerprint: str) -> None:

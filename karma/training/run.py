@@ -71,7 +71,7 @@ class Run:
             start=made,
             learner=learner,
             sampler=sampler,
-            validation=Validation(histories=data.histories, split=examples, tensors=learner.tensors, mask_seen=not repeats),
+            validation=Validation(histories=data.histories, split=examples, tensors=learner.tensors, mask_seen=config.softmax.mask_seen),
             optimiser=optimiser,
             stepper=Stepper(learner=learner, sampler=sampler, optimiser=optimiser, group=group),
             group=group,

@@ -25,6 +25,9 @@ from karma.training.pretrained import body_of, head_of, load_pretrained, load_te
 from karma.training.texts import Texts, read_by, texts_of
 from karma.training.warm_up import warm_up
 
+_ONE_IMAGE = 1e-6
+"""Of the features' mean square: images that vary less are one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogueTensors:
@@ -153,13 +156,17 @@ def _set_text_basis(model: KarmaEncoder, texts: Texts, seed: int) -> None:
 
 
 def _set_visual_basis(model: KarmaEncoder, catalogue: Catalogue) -> None:
-    """Principal components of the images' features, scaled so that an image's components have a mean square norm of 1."""
+    """Principal components of the images' features, scaled so that an image's components have a mean square norm of 1.
+
+    Where all images are one, nothing tells them apart: components of the next one, on that scale, would be millions."""
     tower = model.tower
     if tower.visual is None or not catalogue.has_visual.any():
         return
     features = torch.from_numpy(catalogue.features[catalogue.has_visual]).double()
     mean = features.mean(0)
     variances, directions = torch.linalg.eigh(torch.cov(features.T, correction=0))
+    if variances.sum() < _ONE_IMAGE * features.square().sum(1).mean():
+        return
     kept = tower.visual_basis.shape[1]
     leading = directions[:, -kept:].flip(1)
     scale = variances[-kept:].clamp(min=0).sum().sqrt().clamp(min=1e-6)

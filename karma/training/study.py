@@ -32,7 +32,7 @@ log = logging.getLogger("karma.arms")
 
 CURVE = "curve.jsonl"
 
-JUDGE_VERSION = 5
+JUDGE_VERSION = 6
 """Raised with any change of what a finished run holds or of how it is measured: older runs are then done again, in another folder
 (``jobs/ablation_set.py``)."""
 
@@ -99,7 +99,7 @@ def run_arm(config: TrainingConfig, data: Path, held_out: AskedTargets, out: Pat
     """
 
     def judged(encoder: ServingEncoder, _: Path) -> JudgedRun:
-        mask_seen = not config.softmax.repeats
+        mask_seen = config.softmax.mask_seen
         found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.targets, mask_seen=mask_seen)
         vectors = {"interests": found.interest_vectors, "items": found.item_vectors}
         return JudgedRun(figures=_figures(found), arrays={"ranks": found.ranks}, ranks=found.ranks, **vectors)

@@ -69,22 +69,25 @@ def train(
         raise ValueError(f"{group.size} processes cannot share accumulate = {config.accumulate} micro-batches (config.for_processes)")
     version = version_of(config, read_meta(data))
     folder = Path(out) / version
+    left = StateFolder((state or Path(out).parent / "training") / version)
     if group.from_first(group.is_first and _is_there(folder)):
         log.info("%s exists: nothing to train", folder)
+        if group.is_first:
+            left.finish()  # a run that was killed before it could
         return folder
     read = read_training_data(data, config.encoder.event_types, exposures=config.softmax.exposed > 0)
     nothing_shown = read.exposures is None or not len(read.exposures.items)
     if config.softmax.exposed and (nothing_shown or len(read.catalogue) <= config.softmax.full_up_to):
         reason = "the training data hold no impressions" if nothing_shown else "a full softmax has every item as a negative"
         log.warning("softmax.exposed = %d changes nothing: %s", config.softmax.exposed, reason)
-    left = StateFolder((state or Path(out).parent / "training") / version)
     with torch_threads(config.threads):
         run = Run.of(config, read, progress=progress, group=group)
         run.observer = observer
         metrics = run.fit(left, progress=progress)
     if group.is_first:
+        left.leave(run.learner, run.optimiser)  # first: once the artefact is there, nobody trains again
         export_encoder(folder, run.start.model, run.start.tokenizer, run.start.item_ids, provenance(version, config, read.meta, metrics))
-        left.finish(run.learner, run.optimiser)
+        left.finish()
         log.info("%s: %s", folder, metrics)
     group.from_first(0)  # nobody returns before the artefact is there
     return folder

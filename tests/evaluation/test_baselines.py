@@ -55,8 +55,18 @@ def test_a_title_without_words_is_near_nothing() -> None:
     assert near.toarray()[0].tolist() == [0.0, 0.0, 0.0]
 
 
-def test_text_ranks_the_sequel_first() -> None:
-    titles = ["Toy Story", "Heat", "Toy Story 2", "Casino"]
+@pytest.mark.parametrize(
+    "titles",
+    [
+        ["Toy Story", "Heat", "Toy Story 2", "Casino"],
+        [
+            "\u041a\u0440\u0430\u0441\u043d\u044b\u0439 \u0447\u0430\u0439\u043d\u0438\u043a", "\u0414\u043e\u043c",
+            "\u041a\u0440\u0430\u0441\u043d\u044b\u0439 \u0447\u0430\u0439", "\u0421\u0442\u043e\u043b",
+        ],
+    ],
+    ids=["Latin", "Cyrillic"],
+)  # fmt: skip
+def test_text_ranks_the_sequel_first(titles: list[str]) -> None:
     data = _held_out([[0], [1]], titles, {0: 2})
 
     assert baseline_ranks(data)["text"].tolist() == [1]

@@ -1,5 +1,6 @@
 """Pool and language model beside each other: one unit vector, two blocks that do not see each other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,12 @@ def test_a_run_whose_reading_block_is_dead_is_stopped(planted: Planted, part: st
         run.fit(progress=False)
     assert "interest vectors is" not in str(stopped.value)
     assert "item vectors is" not in str(stopped.value)
+
+
+def test_one_image_for_all_tells_nothing_and_neither_does_the_next(planted: Planted) -> None:
+    """A placeholder: on the scale of what tells its copies apart, the first real image would drown all else."""
+    config = tiny_config()
+    read = read_training_data(planted.data, config.encoder.event_types)
+    features = np.where(read.catalogue.has_visual[:, None], read.catalogue.features[read.catalogue.has_visual][:1], 0.0).astype(np.float32)
+    same = replace(read, catalogue=replace(read.catalogue, features=features))
+    assert not Run.of(config, same, progress=False).learner.model.tower.visual_basis.any()

@@ -10,7 +10,7 @@ import pytest
 
 from jobs.held_out_figures import read_catalogue, read_histories
 from karma.evaluation.evaluate import Catalogue
-from karma.training.data import read_training_data
+from karma.training.data import TrainingDataError, leave_files, read_training_data
 from karma.training.hidden import COLD, NEW, PAIRS_A_KIND, WARM, Hidden, hide
 from tests.karma.conftest import Planted
 
@@ -117,3 +117,18 @@ def test_hidden_data_of_another_fingerprint_give_way(planted: Planted, catalogue
     assert json.loads((told.data / "meta.json").read_text()) == json.loads((hidden.data / "meta.json").read_text())
     assert not (out / "of-other-data").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_nothing_is_hidden_in_data_of_which_a_part_is_lost_and_a_copy_that_lost_one_is_made_again(
+    planted: Planted, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    data = shutil.copytree(planted.data, tmp_path / "data")
+    leave_files(data)
+    whole = hide(data, catalogue, tmp_path / "hidden", repeats=False)
+    read = read_training_data(whole.data, planted.config.encoder.event_types)
+    next((whole.data / "histories").glob("*.parquet")).unlink()
+    again = hide(data, catalogue, tmp_path / "hidden", repeats=False)
+    assert len(read_training_data(again.data, planted.config.encoder.event_types).histories.items) == len(read.histories.items) > 0
+    next((data / "histories").glob("*.parquet")).unlink()
+    with pytest.raises(TrainingDataError, match="lost or changed"):
+        hide(data, catalogue, tmp_path / "another", repeats=False)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -142,20 +143,30 @@ def test_info_nce_of_no_rows_is_zero_and_has_a_gradient() -> None:
     assert loss.item() == 0.0
 
 
-def test_sampling_log_q_counts_expected_draws() -> None:
-    popularity = torch.tensor([0.5, 0.0])
-    expected = [math.log(8 * 0.5 + 10 / 100), math.log(10 / 100)]
-    assert sampling_log_q(popularity, batch_targets=8, uniform=10, corpus=100).tolist() == pytest.approx(expected, abs=1e-6)
+def test_sampling_log_q_is_the_share_of_batches_that_hold_an_item() -> None:
+    """Targets by popularity and uniform draws, each item once a batch, as the trainer's candidates."""
+    random, batches = np.random.default_rng(0), 20_000
+    popularity = np.array([0.5, 0.3, 0.1, 0.08, 0.02, 0.0])
+    targets = random.choice(6, p=popularity, size=(batches, 4))
+    uniform = random.integers(0, 6, (batches, 3))
+    share = [((targets == item).any(1) | (uniform == item).any(1)).mean() for item in range(6)]
+    log_q = sampling_log_q(torch.as_tensor(popularity), batch_targets=4, uniform=3, corpus=6)
+    assert log_q.exp().tolist() == pytest.approx(share, abs=0.015)
+    certain = sampling_log_q(torch.tensor([0.9, 0.1]), batch_targets=1000, uniform=0, corpus=1)
+    assert certain.tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
 def test_sampled_candidates_with_log_q_estimate_the_full_partition(random: torch.Generator) -> None:
-    """Averaged over many samples, the corrected sum of exponentials is that of the whole corpus."""
-    corpus, uniform = 50, 10
-    scores = torch.randn(corpus, generator=random)
+    """Averaged over many samples of distinct items, the corrected sum of exponentials is that of the whole corpus, however often the
+    popular ones are drawn."""
+    corpus, uniform, targets = 50, 10, 20
+    scores, popularity = torch.randn(corpus, generator=random), torch.arange(corpus, 0, -1.0) ** 3
+    popularity /= popularity.sum()
     sums = []
     for _ in range(4000):
-        drawn = torch.randint(corpus, (uniform,), generator=random)
-        log_q = sampling_log_q(torch.zeros(uniform), batch_targets=0, uniform=uniform, corpus=corpus)
+        taken = torch.multinomial(popularity, targets, replacement=True, generator=random)
+        drawn = torch.unique(torch.cat([taken, torch.randint(corpus, (uniform,), generator=random)]))
+        log_q = sampling_log_q(popularity[drawn], batch_targets=targets, uniform=uniform, corpus=corpus)
         sums.append((scores[drawn] - log_q).exp().sum())
     assert torch.stack(sums).mean().item() == pytest.approx(scores.exp().sum().item(), rel=0.02)
 

@@ -220,3 +220,18 @@ def test_a_step_depends_on_nothing_that_was_drawn_before(planted: Planted) -> No
     first.sampler.seek(4, 0)
     second.sampler.seek(5, 0)
     assert not np.array_equal(first.sampler.draw().windows.events, second.sampler.draw().windows.events)
+
+
+def test_a_run_killed_beside_its_artefact_loses_nothing(planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last moment: the artefact is there, the checkpoint still is. What has to outlive the run is left before."""
+
+    def killed(self: StateFolder) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StateFolder, "finish", killed)
+        with pytest.raises(Stopped):
+            train(config(), planted.data, tmp_path / "encoders", progress=False)
+    train(config(), planted.data, tmp_path / "encoders", progress=False)
+    (state,) = (tmp_path / "training").iterdir()
+    assert {path.name for path in state.iterdir()} == {"log.jsonl", "decoders.safetensors", "optimiser.safetensors"}

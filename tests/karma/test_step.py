@@ -54,7 +54,7 @@ def run_of(planted: Planted, **changes: object) -> Run:
 
 def test_a_sample_that_happens_to_be_the_whole_corpus_is_still_corrected(planted: Planted) -> None:
     """The same candidates as a full softmax would have, and the loss of a sampled one, whose logits know how often each is drawn."""
-    run = run_of(planted, softmax={"full_up_to": 0, "uniform": 400}, collaborative_dropout=0.0)
+    run = run_of(planted, softmax={"full_up_to": 0, "uniform": 160}, collaborative_dropout=0.0)
     batch = run.sampler.draw()
     assert len(batch.candidates) == len(run.learner.tensors.rows)
     sampled, full = (run.learner.losses(asked)["action"].item() for asked in (batch, replace(batch, full=True)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karma.text import MAX_CHARACTERS, MISSING_TITLE, RENDERER_VERSION, content_hash, render_item, render_query
+from karma.text import MAX_CHARACTERS, MISSING_TITLE, RENDERER_VERSION, content_hash, render_item, render_query, words
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,9 @@ def test_content_hash_tells_null_from_empty_and_items_apart() -> None:
         ("j", None, None, None),
     ]
     assert len({content_hash(*values) for values in inputs}) == len(inputs)
+
+
+def test_words_are_of_any_script() -> None:
+    assert words("Am\u00e9lie's 2nd_Caf\u0065\u0301 (\u041a\u0440\u0430\u0441\u043d\u0430\u044f) \u7ea2\u8272 \uff21!") == [
+        "am\u00e9lie's", "2nd", "caf\u00e9", "\u043a\u0440\u0430\u0441\u043d\u0430\u044f", "\u7ea2\u8272", "a",
+    ]  # fmt: skip

@@ -123,7 +123,8 @@ def test_every_arm_trains(arm: str, planted: Planted) -> None:
     [
         {"steps": 0}, {"validate_every": 0}, {"patience": 0}, {"windows": 0}, {"seed": -1}, {"threads": 0}, {"event_dropout": 1.0},
         {"learning_rate": math.nan}, {"rate_backbone": -1.0}, {"name": "../elsewhere"}, {"name": ""}, {"encoder": {"dim": 0}},
-        {"encoder": {"history_length": 0}}, {"encoder": {"kernel_exponents": []}}, {"backbone": {"hidden": 32, "heads": 3}},
+        {"encoder": {"history_length": 1}}, {"encoder": {"kernel_exponents": []}}, {"backbone": {"hidden": 32, "heads": 3}},
+        {"objectives": {"decoder_hidden": 100}}, {"objectives": {"decoder_hidden": 33}},
         {"backbone": {"hidden": 12, "heads": 4}}, {"guard": {"lowest_rank": math.nan}}, {"softmax": {"uniform": -1}},
         {"objectives": dict.fromkeys(("action", "generation", "reconstruct_interest", "reconstruct_item", "visual"), 0)},
     ],
@@ -325,11 +326,12 @@ def test_a_backbone_from_a_folder_leaves_no_trace_of_the_folder(planted: Planted
     assert version_of(changed, read_meta(planted.data)) != folder.name
 
 
-GOLDEN_TRAINER = "5"
+GOLDEN_TRAINER = "6"
 GOLDEN_LOSSES = {
     "action": 4.55454, "generation": 4.99746, "reconstruct_interest": 5.80209, "reconstruct_item": 5.74617, "visual": 0.62142,
 }  # fmt: skip
 GOLDEN_ACTION_WITH_OWN_ITEMS = 5.39215
+GOLDEN_ACTION_SAMPLED = 4.26107
 
 
 def test_golden_losses_guard_the_trainer_version(planted: Planted) -> None:
@@ -337,10 +339,12 @@ def test_golden_losses_guard_the_trainer_version(planted: Planted) -> None:
     data = read_training_data(planted.data, planted.config.encoder.event_types)
     own = {**planted.config.encoder.model_dump(), "use_own_items": True}
     with_own = tiny_config(encoder=own, softmax=SoftmaxConfig(repeats=True))
-    losses, losses_with_own = (_of_two_steps(Run.of(config, data, progress=False)) for config in (planted.config, with_own))
+    configs = (planted.config, with_own, tiny_config(softmax=SoftmaxConfig(repeats=False, full_up_to=0, uniform=8)))
+    losses, losses_with_own, sampled = (_of_two_steps(Run.of(config, data, progress=False)) for config in configs)
     assert TRAINER_VERSION == GOLDEN_TRAINER
     assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-3)
     assert losses_with_own["action"] == pytest.approx(GOLDEN_ACTION_WITH_OWN_ITEMS, rel=1e-3)
+    assert sampled["action"] == pytest.approx(GOLDEN_ACTION_SAMPLED, rel=1e-3)
 
 
 def test_the_appeal_of_own_items_starts_from_how_many_users_took_each(planted: Planted) -> None:

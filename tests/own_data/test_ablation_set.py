@@ -17,7 +17,7 @@ from karma.config import TrainingConfig
 from karma.manifest import MANIFEST
 from karma.training import train
 from karma.training.arms import InterestPath
-from karma.training.data import read_meta
+from karma.training.data import leave_files, read_meta
 from karma.training.run import DivergedError
 from karma.training.study import run_arm
 from schemas import names
@@ -141,6 +141,25 @@ def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
     assert main(told) == names.EXIT_USAGE
     assert "[NO_SUCH_ARM]" in caplog.text
     assert not (tmp_path / "out").exists()
+
+
+def test_a_seed_below_zero_is_refused_as_a_seed(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert main(["--set", str(root), "--out", str(tmp_path / "out"), "--seeds", "0", "-1"]) == names.EXIT_USAGE
+    assert "[NO_SEEDS]" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_histories_too_short_for_hidden_ends_are_refused(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two events each: a fifth of them is none."""
+    copy = tmp_path / "short"
+    shutil.copytree(root, copy)
+    for part in data_of(copy).glob("histories/*.parquet"):
+        rows = pq.read_table(part).to_pylist()
+        short = [{name: value[:2] if isinstance(value, list) else value for name, value in row.items()} for row in rows]
+        pq.write_table(pa.Table.from_pylist(short, pq.read_schema(part)), part)
+    leave_files(data_of(copy))
+    assert main(["--set", str(copy), "--out", str(tmp_path / "out"), "--hidden"]) == names.EXIT_USAGE
+    assert "[NO_TARGETS]" in caplog.text
 
 
 @pytest.mark.parametrize("told", [["--final-rate", "2"], ["--steps", "0"], ["--config", "conf/nowhere.toml"]])

@@ -74,7 +74,10 @@ def clicked(before: Any) -> list[str]:
 def test_a_file_of_requests_becomes_vectors_of_what_was_known_then(world: World) -> None:
     where = ["--root", str(world.root), "--ds", day(2).isoformat()]
     file = write_requests(world.root / "asked.csv", [*ASKED, *REFUSED.values()])
-    assert request_embeddings.main([*where, "--requests", str(file)]) == names.EXIT_DONE
+    file.write_text(file.read_text(encoding="utf-8").replace("request_time", "asked_at", 1), encoding="utf-8")
+    mapping = world.root / "mapping.toml"
+    mapping.write_text('[requests]\nrequest_time = "asked_at"\n', encoding="utf-8")
+    assert request_embeddings.main([*where, "--requests", str(file), "--mapping", str(mapping)]) == names.EXIT_DONE
     tables = world.context().tables
     counts = world.context().ledger.state(names.INGEST_REQUESTS_JOB, day(2)).counts
     assert (counts["read"], counts["accepted"], counts["quarantined"]) == (7, 3, 4)

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from jobs import promote
 from jobs.encoders import Encoder, open_encoder
+from jobs.errors import JobError
 from jobs.ingest import IngestOptions, ingest_stage
 from jobs.ledger import LedgerRow
 from jobs.promotion import measured
@@ -171,6 +172,15 @@ def test_the_first_champion_needs_no_rival_but_must_not_have_collapsed(world: Wo
     found = Evidence.model_validate_json(versions(world)["sound"]["details"]["evidence"])
     assert (found.candidate, found.not_compared, len(found.clouds)) == ("sound", NO_CHAMPION, 2)
     assert asked(world, sound)[1].status == names.UNCHANGED
+
+
+def test_a_version_that_was_trained_again_to_other_weights_is_not_taken_for_the_registered_one(world: World) -> None:
+    encoder(world, "timed", seed=1)
+    with pytest.raises(JobError, match=r"ARTEFACT_CHANGED.*karma retire --encoder timed"):
+        encoder(world, "timed", seed=2)
+    world.add_encoder(tiny_encoder(world.root / "encoders", "another", seed=3))
+    world.add_encoder(world.root / "encoders" / "another")
+    assert sorted(versions(world)) == ["another", "timed"]
 
 
 def test_an_encoder_that_is_no_champion_may_still_be_the_first_to_be_promoted(world: World) -> None:
