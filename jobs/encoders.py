@@ -56,20 +56,24 @@ def refuse_unusable(encoder: Encoder) -> None:
         raise JobError("ARTEFACT_CHANGED", str(error), table=names.ENCODER_VERSIONS, got=encoder.version, hint=hint) from error
 
 
-def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -> None:
+def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -> Encoder:
     """Make ``encoder`` active; it becomes champion where there is none, unless its own metrics say that it collapsed.
 
-    A version that is registered already stays as it is.
+    A version that is registered already stays as it is, and so does an active one that encodes into the same space: its vectors are the
+    same, as after a release whose training changed elsewhere.
 
-    Raises JobError: another active version encodes into the same space (SPACE_TAKEN); this one is registered with other weights
-    (ARTEFACT_CHANGED).
+    Returns: the active encoder of that space, ``encoder`` or the one before it.
+
+    Raises JobError: it is registered with other weights (ARTEFACT_CHANGED); the one before it is lost or changed.
     """
     known = context.tables.rows(names.ENCODER_VERSIONS)
     registered = next((row for row in known if row["version"] == encoder.version), None)
     if registered is not None:
         _refuse_other_weights(encoder, registered)
-        return
-    _refuse_twin(known, encoder.version, encoder.space_id)
+        return encoder
+    if twin := _twin(known, encoder.space_id):
+        log.info("%s makes the vectors of %s, which stays", encoder.version, twin["version"])
+        return _as_registered(context, twin)
     evidence = evidence_of_manifest(encoder.manifest)
     first = champion_row(context) is None and _speaks_for_itself(evidence)
     row = {
@@ -86,13 +90,12 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
         "details": {"evidence": evidence.model_dump_json()} if first else None,
     }
     context.tables.append_rows([row], names.ENCODER_VERSIONS)
+    return encoder
 
 
-def _refuse_twin(rows: Sequence[Mapping[str, Any]], version: str, space_id: str) -> None:
-    twin = next((row["version"] for row in rows if row["space_id"] == space_id and row["status"] == names.ACTIVE), None)
-    if twin is not None:
-        hint = f"karma retire --encoder {twin}"
-        raise JobError("SPACE_TAKEN", "two active versions would write one space", expected=twin, got=version, hint=hint)
+def _twin(rows: Sequence[Mapping[str, Any]], space_id: str) -> Mapping[str, Any] | None:
+    """The row of the active version that encodes into the space."""
+    return next((row for row in rows if row["space_id"] == space_id and row["status"] == names.ACTIVE), None)
 
 
 def _speaks_for_itself(evidence: Evidence) -> bool:
@@ -152,7 +155,11 @@ def take_back_version(context: Context, version: str) -> None:
     """
 
     def active(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        _refuse_twin(rows, version, _row_of(rows, version, names.RETIRED)["space_id"])
+        if twin := _twin(rows, _row_of(rows, version, names.RETIRED)["space_id"]):
+            raise JobError(
+                "SPACE_TAKEN", "two active versions would write one space", expected=twin["version"], got=version,
+                hint=f"karma retire --encoder {twin['version']}",
+            )  # fmt: skip
         return [{**row, "status": names.ACTIVE} if row["version"] == version else row for row in rows]
 
     _change_versions(context, version, active)

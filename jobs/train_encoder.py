@@ -57,8 +57,7 @@ def train_encoder(context: Context, *, config: Path, trained_until: datetime, vi
     by_time = TrainingConfig.load(config).model_copy(update={"protocol": "time_split"})
     folder = train_encoder_of(context, by_time, data, processes=processes)
     encoder = open_encoder(folder)
-    register(context, encoder, {name: float(value) for name, value in encoder.manifest.metrics.items()})
-    return encoder
+    return register(context, encoder, {name: float(value) for name, value in encoder.manifest.metrics.items()})
 
 
 def write_training_data(context: Context, *, trained_until: datetime, vision: str, events: DataFrame | None = None) -> tuple[Path, str]:

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import promote
-from jobs.encoders import Encoder, open_encoder
+from jobs.encoders import Encoder, open_encoder, register
 from jobs.errors import JobError
 from jobs.ingest import IngestOptions, ingest_stage
 from jobs.ledger import LedgerRow
@@ -181,6 +181,15 @@ def test_a_version_that_was_trained_again_to_other_weights_is_not_taken_for_the_
     world.add_encoder(tiny_encoder(world.root / "encoders", "another", seed=3))
     world.add_encoder(world.root / "encoders" / "another")
     assert sorted(versions(world)) == ["another", "timed"]
+
+
+def test_the_same_weights_under_another_version_leave_the_one_before_in_place(world: World) -> None:
+    """What a release whose training changed elsewhere gives for the same data: were it refused, no champion could be trained again."""
+    before = encoder(world, "before", seed=1)
+    after = open_encoder(tiny_encoder(world.root / "encoders", "after", seed=1, trained_until=TRAINED_UNTIL.isoformat()))
+    assert (after.space_id, after.digest == before.digest) == (before.space_id, False)
+    assert register(world.context(), after, {}) == before
+    assert (list(versions(world)), champion(world)) == (["before"], ["before"])
 
 
 def test_an_encoder_that_is_no_champion_may_still_be_the_first_to_be_promoted(world: World) -> None:
