@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from jobs import request_embeddings
 from jobs.ingest import IngestOptions, ingest_stage
 from jobs.ledger import LedgerRow
+from jobs.mapping import ColumnRule, Mapping
 from jobs.request_embeddings import RequestPolicy, request_embeddings_stage
 from jobs.stage import run_stage
 from karma.artefact import load_encoder
@@ -137,8 +138,9 @@ def test_impressions_ask_too_and_every_null_has_its_reason(world: World, monkeyp
 def test_several_days_of_one_file_are_a_bulk_of_exactly_these_days(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
     monkeypatch.setattr(request_embeddings, "bulk_load", lambda context, table, options: loads.append((table, options)) or [])
-    assert request_embeddings._ingested(world.context(), "asked.csv", [day(0), day(1), day(2)]) == names.EXIT_DONE
-    assert loads == [(names.REQUESTS, IngestOptions(source="asked.csv", bulk=True, first=day(0), last=day(2)))]
+    mapping = Mapping(requests={"query": ColumnRule(column="typed")})
+    assert request_embeddings._ingested(world.context(), "asked.csv", mapping, [day(0), day(1), day(2)]) == names.EXIT_DONE
+    assert loads == [(names.REQUESTS, IngestOptions(mapping=mapping, source="asked.csv", bulk=True, first=day(0), last=day(2)))]
 
 
 def test_without_any_requests_the_ledger_says_so(world: World) -> None:
