@@ -25,7 +25,7 @@ from jobs.errors import JobError, UsageError
 from jobs.held_out_figures import read_catalogue
 from jobs.report.write_ablation import write_ablation_page
 from jobs.storage_faults import storage_fault
-from karma.config import PretrainedModelError, TrainingConfig
+from karma.config import HIGHEST_SEED, PretrainedModelError, TrainingConfig
 from karma.evaluation.baselines import baseline_ranks
 from karma.manifest import value_digest
 from karma.training.arms import ARMS_IN_ORDER, PATHS, READ_IMAGES, Arm, InterestPath, arm_config, path_of
@@ -120,9 +120,10 @@ def configurations(args: AblateArgs, base: TrainingConfig, *, images: bool) -> l
     if reading := [arm for arm in args.arms or () if arm not in usable]:
         told = f"of these data --arms may be {' '.join(usable)}"
         raise UsageError("NO_IMAGES", "no item of the training data has an image", column="--arms", got=", ".join(reading), hint=told)
-    if not args.seeds or min(args.seeds) < 0:
+    if not args.seeds or min(args.seeds) < 0 or max(args.seeds) > HIGHEST_SEED:
         got = " ".join(map(str, args.seeds)) or "none"
-        raise UsageError("NO_SEEDS", "no seeds of a run", column="--seeds", expected="one or more whole numbers from 0 on", got=got)
+        expected = f"one or more whole numbers from 0 to {HIGHEST_SEED}"
+        raise UsageError("NO_SEEDS", "no seeds of a run", column="--seeds", expected=expected, got=got)
     paths = args.paths or (path_of(base),)
     named = args.arms or _trainable(base, usable, paths)
     if not named:

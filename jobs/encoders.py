@@ -59,19 +59,21 @@ def refuse_unusable(encoder: Encoder) -> None:
 def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -> Encoder:
     """Make ``encoder`` active; it becomes champion where there is none, unless its own metrics say that it collapsed.
 
-    A version that is registered already stays as it is, and so does an active one that encodes into the same space: its vectors are the
-    same, as after a release whose training changed elsewhere.
+    A version that is registered already stays as it is: made again, it may say that its data were read from newer versions of the tables,
+    and its row takes the new digest. An active one that encodes into the same space stays too, since its vectors are the same, as after a
+    release whose training changed elsewhere; where its files are lost, ``encoder`` takes its place.
 
     Returns: the active encoder of that space, ``encoder`` or the one before it.
 
-    Raises JobError: it is registered with other weights (ARTEFACT_CHANGED); the one before it is lost or changed.
+    Raises JobError ARTEFACT_CHANGED: it is registered with other weights.
     """
     known = context.tables.rows(names.ENCODER_VERSIONS)
     registered = next((row for row in known if row["version"] == encoder.version), None)
     if registered is not None:
-        _refuse_other_weights(encoder, registered)
+        _renew(context, encoder, registered)
         return encoder
-    if twin := _twin(known, encoder.space_id):
+    twin = _twin(known, encoder.space_id)
+    if twin is not None and not is_lost(context.places.encoders / twin["version"]):
         log.info("%s makes the vectors of %s, which stays", encoder.version, twin["version"])
         return _as_registered(context, twin)
     evidence = evidence_of_manifest(encoder.manifest)
@@ -89,8 +91,47 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
         "metrics": dict(metrics),
         "details": {"evidence": evidence.model_dump_json()} if first else None,
     }
-    context.tables.append_rows([row], names.ENCODER_VERSIONS)
+    if twin is None:
+        context.tables.append_rows([row], names.ENCODER_VERSIONS)
+    else:
+        _replace(context, twin, row)
     return encoder
+
+
+def _renew(context: Context, encoder: Encoder, registered: Mapping[str, Any]) -> None:
+    if encoder.digest == registered["artefact_digest"]:
+        return
+    if encoder.space_id != registered["space_id"]:
+        _refuse_other_weights(encoder, registered)
+
+    def renewed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, "artefact_digest": encoder.digest} if row["version"] == encoder.version else row for row in rows]
+
+    log.info("%s was made again, with the same weights", encoder.version)
+    context.tables.change_rows(renewed, names.ENCODER_VERSIONS)
+
+
+def _replace(context: Context, lost: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Retire ``lost``; ``row`` makes its vectors, and is what it was."""
+    kept = {name: lost[name] for name in ("alias", "promoted_at", "details")}
+
+    def replaced(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        retired = {"alias": None, "status": names.RETIRED}
+        return [*({**other, **retired} if other["version"] == lost["version"] else other for other in rows), {**row, **kept}]
+
+    log.info("%s takes the place of %s, whose files are lost", row["version"], lost["version"])
+    context.tables.change_rows(replaced, names.ENCODER_VERSIONS)
+
+
+def is_lost(folder: Path) -> bool:
+    """Whether a file of the artefact is lost or changed; one of other code is not."""
+    try:
+        verify(folder)
+    except OtherCodeError:
+        return False
+    except ArtefactError:
+        return True
+    return False
 
 
 def _twin(rows: Sequence[Mapping[str, Any]], space_id: str) -> Mapping[str, Any] | None:

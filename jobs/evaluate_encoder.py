@@ -3,14 +3,14 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
 from rich.console import Console
 
 from jobs import upstream
-from jobs.ablation_set import leave_targets
+from jobs.ablation_set import TARGETS, leave_targets
 from jobs.cli import RootArgs, context_of, run_main
 from jobs.digests import digest_of
 from jobs.encoder_measures import Shown, measures_of
@@ -18,6 +18,7 @@ from jobs.encoders import Encoder, encoder_of, refuse_unusable
 from jobs.errors import InputMissingError, UsageError
 from jobs.held_out_figures import figures_of, judge
 from jobs.knowledge_measures import knowledge_of
+from jobs.ledger import LedgerRow
 from jobs.report.encoder_facts import EncoderHeading
 from jobs.report.write_encoder import encoder_page, write_encoder_report
 from jobs.showing.held_out import print_held_out, print_measures
@@ -26,9 +27,12 @@ from jobs.train_encoder import write_training_data
 from jobs.transforms.label_window import LabelWindow, first_taken, shown_to
 from jobs.visual_features import DEFAULT_VISION
 from karma.evaluation.decodability import STEPS
+from karma.manifest import file_digest
 from schemas import names
 
 CODE_VERSION = "7"
+_LEFT = "left"
+"""Key of the ledger's details: digests of page and targets, by their paths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ class EvaluateEncoderArgs(RootArgs):
     probe_steps: int = STEPS
     """Training steps of the decoder that tells decodability; 0 leaves that measure out."""
     recompute: bool = False
-    """Judge again though nothing changed, and write the page anew."""
+    """Judge again though nothing changed. A page or targets that are gone, or of another window, are made again anyway."""
 
 
 def evaluate_stage(encoder: Encoder, window: LabelWindow, probe_steps: int = STEPS) -> Stage:
@@ -83,8 +87,15 @@ def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: i
     page = encoder_page(context.places.report, encoder.version)
     heading = _heading(context, encoder, window, figures["days_not_ingested"])
     write_encoder_report(page, heading, figures, judged, sinks, context.places.training / encoder.version)
-    details = {"version": encoder.version, "figures": json.dumps(figures)}
+    left = {str(path): file_digest(path) for path in (page, data / TARGETS)}
+    details = {"version": encoder.version, "figures": json.dumps(figures), _LEFT: json.dumps(left)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": int(figures["n"])}, details=details)
+
+
+def _left_by(row: LedgerRow | None) -> bool:
+    """Whether page and targets are those that ``row`` left. Windows share both: a later evaluation over another one replaces them."""
+    left: dict[str, str] = json.loads(row.details.get(_LEFT, "{}")) if row else {}
+    return bool(left) and all(Path(path).is_file() and file_digest(Path(path)) == digest for path, digest in left.items())
 
 
 def _heading(context: Context, encoder: Encoder, window: LabelWindow, not_ingested: list[str]) -> EncoderHeading:
@@ -129,6 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         context = context_of(args, names.EVALUATE_JOB, recompute=args.recompute)
         encoder = encoder_of(context, args.encoder)
         window = LabelWindow(since=encoder.trained_until, days=args.window_days)
+        if not _left_by(context.ledger.state(names.EVALUATE_JOB, window.last_day, encoder.space_id)):
+            context = replace(context, recompute=True)
         row = run_stage(context, evaluate_stage(encoder, window, args.probe_steps), window.last_day)
         console = Console(width=160)
         if figures := json.loads(row.details.get("figures", "{}")):

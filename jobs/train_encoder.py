@@ -15,13 +15,13 @@ from jobs import upstream
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of, frame_digest
 from jobs.encoder_configuration import configuration, configuration_digest
-from jobs.encoders import Encoder, open_encoder, register
+from jobs.encoders import Encoder, is_lost, open_encoder, register
 from jobs.errors import InputMissingError, UsageError
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.training_processes import train_encoder_of
-from jobs.transforms.training import last_day_before, training_catalogue, training_histories, training_impressions
+from jobs.transforms.training import known_until, last_day_before, training_catalogue, training_histories, training_impressions
 from jobs.visual_features import DEFAULT_VISION, digest_of_vision
-from karma.manifest import CODE_VERSIONS, ArtefactError, OtherCodeError, verify
+from karma.manifest import CODE_VERSIONS
 from karma.training import TrainingConfig, TrainingDataError
 from karma.training.data import leave_files, lost_files, read_meta
 from schemas import names
@@ -52,6 +52,7 @@ class TrainEncoderArgs(RootArgs):
 
 def train_encoder(context: Context, *, config: Path, trained_until: datetime, vision: str = DEFAULT_VISION, processes: int = 1) -> Encoder:
     """Write the training data, train (or find the artefact of the same data and configuration) and register it."""
+    refuse_no_events(context, trained_until)
     data, fingerprint = write_training_data(context, trained_until=trained_until, vision=vision)
     log.info("training data %s (%s)", fingerprint, data)
     by_time = TrainingConfig.load(config).model_copy(update={"protocol": "time_split"})
@@ -91,6 +92,15 @@ def write_training_data(context: Context, *, trained_until: datetime, vision: st
     return folder, fingerprint
 
 
+def refuse_no_events(context: Context, trained_until: datetime) -> None:
+    """Raises InputMissingError NO_EVENTS where no event had come before the instant."""
+    if known_until(context.tables.read(names.EVENTS), trained_until).isEmpty():
+        raise InputMissingError(
+            "NO_EVENTS", "no event that had arrived by then lies before the instant", table=names.EVENTS,
+            expected=f"events before {trained_until.isoformat()}", got="none", hint="name a later --trained-until, or ingest those days",
+        )  # fmt: skip
+
+
 def is_whole(folder: Path) -> bool:
     """Whether training data were written to ``folder`` to their end, and lie there still."""
     try:
@@ -110,7 +120,7 @@ def _refuse_unseen_pictures(catalogue: DataFrame, vision: str, vision_digest: st
             table=names.VISUAL_FEATURES,
             partition=f"vision_digest={vision_digest}",
             expected=f"features of {pictures} pictures",
-            got="none",
+            got="none of it",
             hint=f"karma visual-features --vision {vision}, for the days that brought them; or name another --vision",
         )
 
@@ -123,17 +133,7 @@ def read_digest(context: Context, ds: date) -> list[list[tuple[date, str]]]:
 def _lost_artefacts(context: Context) -> list[str]:
     """Active versions of which a file is lost or changed: training makes them anew."""
     active = context.tables.rows(names.ENCODER_VERSIONS, [("status", "=", names.ACTIVE)])
-    return sorted(str(row["version"]) for row in active if _is_lost(context.places.encoders / row["version"]))
-
-
-def _is_lost(folder: Path) -> bool:
-    try:
-        verify(folder)
-    except OtherCodeError:
-        return False
-    except ArtefactError:
-        return True
-    return False
+    return sorted(str(row["version"]) for row in active if is_lost(context.places.encoders / row["version"]))
 
 
 def train_stage(config: Path, trained_until: datetime, vision: str, processes: int = 1) -> Stage:

@@ -9,7 +9,7 @@ from pathlib import Path
 from jobs.cli import RootArgs, context_of, parse_instant, run_main
 from jobs.digests import digest_of
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
-from jobs.train_encoder import is_whole, read_digest, write_training_data
+from jobs.train_encoder import is_whole, read_digest, refuse_no_events, write_training_data
 from jobs.transforms.training import last_day_before
 from jobs.visual_features import DEFAULT_VISION
 from schemas import names
@@ -29,6 +29,7 @@ def training_examples_stage(trained_until: datetime, vision: str) -> Stage:
     """The stage; its day is the last one that it may read."""
 
     def run(context: Context, ds: date, attempt: int) -> Outcome:
+        refuse_no_events(context, trained_until)
         folder, fingerprint = write_training_data(context, trained_until=trained_until, vision=vision)
         return Outcome(output_digest=fingerprint, details={"folder": str(folder), "fingerprint": fingerprint})
 

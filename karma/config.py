@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 
 from schemas import names
 
+HIGHEST_SEED = 2**32 - 1
+"""What numpy and scikit-learn take."""
+
 
 class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -295,7 +298,7 @@ class TrainingConfig(Config):
     """
 
     name: str = Field(default="karma", pattern=r"^\w[\w.+-]*$", max_length=100)
-    seed: NonNegativeInt = 0
+    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED)
     encoder: EncoderConfig = EncoderConfig()
     backbone: BackboneConfig = BackboneConfig()
     text_encoder: TextEncoderConfig = TextEncoderConfig()

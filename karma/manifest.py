@@ -85,7 +85,8 @@ def read_manifest(folder: Path) -> Manifest:
     except (FileNotFoundError, NotADirectoryError):
         raise ArtefactError(f"{folder} is no encoder artefact: it has no {MANIFEST}") from None
     except ValidationError as error:
-        raise ArtefactError(f"{path} is no manifest: {error}") from None
+        wrong = [f"{'.'.join(map(str, fault['loc']))} {fault['msg']}".strip() for fault in error.errors()[:3]]
+        raise ArtefactError(f"{path} is no manifest: {'; '.join(wrong)}") from None
 
 
 def artefact_digest(folder: Path) -> str:

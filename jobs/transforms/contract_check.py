@@ -144,7 +144,7 @@ def _require_item_or_query(landed: Landed, rules: Rules) -> None:
 
 
 def _missing(name: str, wanted: str, landed: Landed, table: str) -> JobError:
-    near = closest(wanted, list(landed.types))
+    near = closest(wanted, [column for column in landed.types if column not in source_columns(table)])
     hint = f'did you mean {near!r}? Name it in the mapping: {name} = "{near}"' if near else f'name its source in the mapping: {name} = ".."'
     return JobError(
         "MISSING_COLUMN", "the source lacks a column", table=table, column=name, partition=landed.partition.label,

@@ -14,14 +14,22 @@ def last_day_before(trained_until: datetime) -> date:
     return (trained_until.astimezone(UTC) - timedelta(microseconds=1)).date()
 
 
+def known_until(events: DataFrame, trained_until: datetime) -> DataFrame:
+    """Events with ``event_time < trained_until`` that had arrived by then."""
+    return events.where((F.col("ds") <= F.lit(last_day_before(trained_until))) & (F.col("event_time") < F.lit(trained_until)))
+
+
 def training_histories(events: DataFrame, trained_until: datetime) -> DataFrame:
     """All events of each user with ``event_time < trained_until`` that had arrived by then, oldest first.
 
     Returns user_id and the parallel arrays event_times, event_types, item_ids, queries, in the order (event_time, event_id).
     """
-    known = events.where((F.col("ds") <= F.lit(last_day_before(trained_until))) & (F.col("event_time") < F.lit(trained_until)))
     fields = ("event_time", "event_id", "event_type", "item_id", "query")
-    gathered = distinct_events(known).groupBy("user_id").agg(F.sort_array(F.collect_list(F.struct(*fields))).alias("_h"))
+    gathered = (
+        distinct_events(known_until(events, trained_until))
+        .groupBy("user_id")
+        .agg(F.sort_array(F.collect_list(F.struct(*fields))).alias("_h"))
+    )
     return gathered.select(
         "user_id",
         F.col("_h.event_time").alias("event_times"),

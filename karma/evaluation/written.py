@@ -3,17 +3,21 @@
 Shapes: n vectors, d dimensions.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from karma.config import TrainingConfig
 from karma.manifest import Manifest
 from karma.model.decoders import TextDecoder
+
+log = logging.getLogger("karma.evaluation")
 
 LONGEST = 24
 _PART = "text."
@@ -38,13 +42,17 @@ class Writer:
 def writer_of(training: Path, manifest: Manifest) -> Writer | None:
     """The reconstruction decoder in ``training`` (``training/<version>/``) of the encoder that ``manifest`` describes.
 
-    None where the folder is gone, the run trained no such decoder, its configuration or its folder is of another version of this code, or
-    a text encoder of its own reads the texts: its tokenizer is served, and it is not the one that the decoder writes in.
+    None where the folder is gone or damaged, the run trained no such decoder, its configuration or its folder is of another version of
+    this code, or a text encoder of its own reads the texts: its tokenizer is served, and it is not the one that the decoder writes in.
     """
     path = training / "decoders.safetensors"
     if not path.is_file():
         return None
-    left = load_file(path)
+    try:
+        left = load_file(path)
+    except (OSError, SafetensorError) as error:
+        log.warning("nothing is written from vectors: %s cannot be read: %s", path, error)
+        return None
     weights = {name.removeprefix(_PART): tensor for name, tensor in left.items() if name.startswith(_PART)}
     try:
         config = TrainingConfig.model_validate(manifest.config.get("training", {}))

@@ -161,10 +161,17 @@ def left_by(figures: Path) -> tuple[Mapping[str, Any], Arrays] | None:
         told, arrays = json.loads(figures.read_text(encoding="utf-8")), read_arrays(figures.with_suffix(".npz"))
     except ValueError:
         told, arrays = None, None
-    if arrays is None or not isinstance(told, dict) or "n" not in told:
+    if arrays is None or not _are_figures(told):
         log.warning("%s, or the arrays beside it, cannot be read: this run counts as not finished", figures)
         return None
     return told, arrays
+
+
+def _are_figures(told: object) -> bool:
+    """Numbers, and what is made of them; of words only the digest of what the run was made of."""
+    if not isinstance(told, dict) or not isinstance(told.get("n"), int):
+        return False
+    return not any(isinstance(value, str) for name, value in told.items() if name != "made_of")
 
 
 def _once(config: TrainingConfig, data: Path, out: Path, targets: list[Any], study: Study) -> Mapping[str, Any]:

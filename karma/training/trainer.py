@@ -19,10 +19,10 @@ log = logging.getLogger("karma.training")
 
 def version_of(config: TrainingConfig, meta: Meta) -> str:
     """``<name>-<12 hex digits>`` of the data's fingerprint, the configuration, the files of pretrained models, the code's versions, and
-    where and how precisely this machine computes."""
+    where and how precisely this machine computes; not of the tables' versions, which go on while the data of then stay the same."""
     device = training_device()
     code = (*CODE_VERSIONS, (device.type, wants_bf16(config.precision, device)))
-    digest = value_digest(meta.model_dump(mode="json"), config.model_dump(mode="json"), pretrained_files(config), *code)
+    digest = value_digest(meta.model_dump(mode="json", exclude={"tables"}), config.model_dump(mode="json"), pretrained_files(config), *code)
     return f"{config.name}-{digest[:12]}"
 
 

@@ -95,3 +95,11 @@ def test_without_a_decoder_there_is_none(tmp_path: Path) -> None:
     assert writer_of(tmp_path, manifest({})) is None
     save_file({"lm_head.weight": torch.zeros(2, 2)}, tmp_path / "decoders.safetensors")
     assert writer_of(tmp_path, manifest({})) is None
+
+
+def test_of_torn_decoders_nothing_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save_file(Decoders(CONFIG, dim=4, lm_head=torch.randn(11, 8), components=0).state_dict(), tmp_path / "decoders.safetensors")
+    whole = (tmp_path / "decoders.safetensors").read_bytes()
+    (tmp_path / "decoders.safetensors").write_bytes(whole[: len(whole) // 2])
+    assert writer_of(tmp_path, manifest(CONFIG.model_dump())) is None
+    assert "cannot be read" in caplog.text

@@ -121,7 +121,8 @@ def test_every_arm_trains(arm: str, planted: Planted) -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        {"steps": 0}, {"validate_every": 0}, {"patience": 0}, {"windows": 0}, {"seed": -1}, {"threads": 0}, {"event_dropout": 1.0},
+        {"steps": 0}, {"validate_every": 0}, {"patience": 0}, {"windows": 0}, {"seed": -1}, {"seed": 2**32}, {"threads": 0},
+        {"event_dropout": 1.0},
         {"learning_rate": math.nan}, {"rate_backbone": -1.0}, {"name": "../elsewhere"}, {"name": ""}, {"encoder": {"dim": 0}},
         {"encoder": {"history_length": 1}}, {"encoder": {"kernel_exponents": []}}, {"backbone": {"hidden": 32, "heads": 3}},
         {"objectives": {"decoder_hidden": 100}}, {"objectives": {"decoder_hidden": 33}},
@@ -307,6 +308,12 @@ def test_the_learning_rate_warms_up_and_falls_to_its_final_rate() -> None:
     assert rates[12] == pytest.approx(0.05 + 0.95 / 2)
     assert rates[20] == pytest.approx(0.05)
     assert [rate_at(step, 4, 20, 1.0) for step in (3, 4, 12, 20)] == [1.0] * 4
+
+
+def test_data_read_from_newer_versions_of_the_tables_are_the_same_data(planted: Planted) -> None:
+    meta = read_meta(planted.data)
+    assert version_of(planted.config, meta.model_copy(update={"tables": {"events": 99}})) == version_of(planted.config, meta)
+    assert version_of(planted.config, meta.model_copy(update={"fingerprint": "other"})) != version_of(planted.config, meta)
 
 
 def test_a_backbone_from_a_folder_leaves_no_trace_of_the_folder(planted: Planted, tmp_path: Path) -> None:

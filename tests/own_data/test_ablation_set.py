@@ -143,10 +143,21 @@ def test_an_arm_that_a_path_cannot_train_is_refused_before_any_other_is_trained(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_seed_below_zero_is_refused_as_a_seed(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert main(["--set", str(root), "--out", str(tmp_path / "out"), "--seeds", "0", "-1"]) == names.EXIT_USAGE
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999"])
+def test_a_seed_that_is_none_is_refused_as_a_seed(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, seed: str) -> None:
+    assert main(["--set", str(root), "--out", str(tmp_path / "out"), "--seeds", "0", seed]) == names.EXIT_USAGE
     assert "[NO_SEEDS]" in caplog.text
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_with_a_word_for_a_number_is_made_again(root: Path, tmp_path: Path) -> None:
+    told = ["--set", str(root), "--out", str(tmp_path), "--arms", "action", "--paths", "pool", "--seeds", "0"]
+    assert main(told) == names.EXIT_DONE
+    file, whole = tmp_path / "tiny-pool-action-0.json", (tmp_path / "table.md").read_text()
+    file.write_text(json.dumps({**json.loads(file.read_text()), "HR@10": "oops"}))
+    assert main(told) == names.EXIT_DONE
+    assert (tmp_path / "table.md").read_text() == whole
+    assert isinstance(json.loads(file.read_text())["HR@10"], float)
 
 
 def test_histories_too_short_for_hidden_ends_are_refused(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

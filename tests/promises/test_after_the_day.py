@@ -141,7 +141,11 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     wider = json.loads(world.context().ledger.state(names.EVALUATE_JOB, day(6), later.space_id).details["figures"])
     assert wider["days_not_ingested"][-1] == day(6).isoformat()
     assert day(2).isoformat() not in wider["days_not_ingested"]
+    assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2", "--probe-steps", "2") == names.EXIT_DONE
+    assert world.context().ledger.state(names.EVALUATE_JOB, day(2), later.space_id).status == names.DONE  # the page was the wider one's
+    assert Elements(page.read_text(encoding="utf-8")).texts["fact-targets"] == str(len(takers))
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "0") == names.EXIT_USAGE
+    assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", "1999-01-01") == names.EXIT_INPUT_MISSING
     folders = set((world.root / "training" / "data").iterdir())
     assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", day(1).isoformat()) == names.EXIT_DONE
     assert set((world.root / "training" / "data").iterdir()) == folders  # what the evaluation had read

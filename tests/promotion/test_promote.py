@@ -183,6 +183,26 @@ def test_a_version_that_was_trained_again_to_other_weights_is_not_taken_for_the_
     assert sorted(versions(world)) == ["another", "timed"]
 
 
+def test_a_version_made_again_from_newer_tables_is_the_registered_one(world: World) -> None:
+    """Its manifest names other versions of the tables: another digest, the same weights."""
+    first = encoder(world, "made", seed=1)
+    other = first.manifest.model_copy(update={"training_tables": {"events": 7}})
+    (first.folder / "manifest.json").write_text(other.model_dump_json())
+    again = world.add_encoder(first.folder)
+    assert again.digest != first.digest
+    assert (versions(world)["made"]["artefact_digest"], champion(world)) == (again.digest, ["made"])
+
+
+def test_the_same_weights_take_the_place_of_a_version_whose_files_are_lost(world: World) -> None:
+    lost = encoder(world, "lost", seed=1)
+    next(lost.folder.glob("*.safetensors")).unlink()
+    world.add_encoder(tiny_encoder(world.root / "encoders", "after", seed=1, trained_until=TRAINED_UNTIL.isoformat()))
+    rows = versions(world)
+    assert ({version: row["status"] for version, row in rows.items()}) == {"lost": names.RETIRED, "after": names.ACTIVE}
+    assert champion(world) == ["after"]
+    assert rows["after"]["details"] == rows["lost"]["details"] is not None
+
+
 def test_the_same_weights_under_another_version_leave_the_one_before_in_place(world: World) -> None:
     """What a release whose training changed elsewhere gives for the same data: were it refused, no champion could be trained again."""
     before = encoder(world, "before", seed=1)

@@ -8,6 +8,7 @@ import pytest
 
 from jobs import train_encoder
 from jobs.encoder_configuration import configuration_digest
+from jobs.encoders import is_lost
 from jobs.train_encoder import train_stage
 from karma.manifest import MANIFEST, Manifest, file_digest
 
@@ -62,11 +63,11 @@ def test_an_artefact_counts_as_lost_where_training_would_make_it_again(tmp_path:
     )  # fmt: skip
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     monkeypatch.setattr("karma.manifest._space_under_this_code", lambda manifest: "")
-    assert not train_encoder._is_lost(folder)
+    assert not is_lost(folder)
     monkeypatch.setattr("karma.manifest._space_under_this_code", lambda manifest: "of other code")
-    assert not train_encoder._is_lost(folder)
+    assert not is_lost(folder)
     (folder / "weights").write_bytes(b"Weights")
-    assert train_encoder._is_lost(folder)
+    assert is_lost(folder)
     (folder / "weights").unlink()
-    assert train_encoder._is_lost(folder)
-    assert train_encoder._is_lost(tmp_path / "gone")
+    assert is_lost(folder)
+    assert is_lost(tmp_path / "gone")
