@@ -121,7 +121,8 @@ def _refuse_unseen_pictures(catalogue: DataFrame, vision: str, vision_digest: st
             partition=f"vision_digest={vision_digest}",
             expected=f"features of {pictures} pictures",
             got="none",
-            hint=f"karma visual-features --vision {vision}, for the days that brought them; or name the --vision that was used (a demo's: efficientnet-lite0@96)",
+            hint=f"karma visual-features --vision {vision}, for the days that brought them; or name the --vision that was used"
+            " (a demo's: efficientnet-lite0@96)",
         )
 
 
