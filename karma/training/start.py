@@ -158,17 +158,18 @@ def _set_text_basis(model: KarmaEncoder, texts: Texts, seed: int) -> None:
 def _set_visual_basis(model: KarmaEncoder, catalogue: Catalogue) -> None:
     """Principal components of the images' features, scaled so that an image's components have a mean square norm of 1.
 
-    Where all images are one, nothing tells them apart: components of the next one, on that scale, would be millions."""
+    Where all images are one, nothing tells them apart: components of the next one, on that scale, would be millions. They are 0 then.
+    """
     tower = model.tower
     if tower.visual is None or not catalogue.has_visual.any():
         return
     features = torch.from_numpy(catalogue.features[catalogue.has_visual]).double()
     mean = features.mean(0)
     variances, directions = torch.linalg.eigh(torch.cov(features.T, correction=0))
-    if variances.sum() < _ONE_IMAGE * features.square().sum(1).mean():
+    if variances.sum() <= _ONE_IMAGE * features.square().sum(1).mean():
         return
     kept = tower.visual_basis.shape[1]
     leading = directions[:, -kept:].flip(1)
-    scale = variances[-kept:].clamp(min=0).sum().sqrt().clamp(min=1e-6)
+    scale = variances[-kept:].clamp(min=0).sum().sqrt()
     tower.visual_mean.copy_(mean.float())
     tower.visual_basis.copy_((leading / scale).float())

@@ -1,4 +1,4 @@
-"""Both encoders' decodability: the same users, titles and strangers; tiny encoders of random weights."""
+"""What both encoders are measured on: the same users, titles and strangers, and the same candidates; tiny encoders of random weights."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
