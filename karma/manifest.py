@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from karma.config import SoftmaxConfig
 from karma.text import RENDERER_VERSION
 
 MANIFEST = "manifest.json"
@@ -74,7 +75,8 @@ class Manifest(BaseModel):
     @property
     def mask_seen(self) -> bool:
         """``SoftmaxConfig.mask_seen`` of its training; False where the manifest does not say how it was trained."""
-        return not self.config.get("training", {}).get("softmax", {}).get("repeats", True)
+        repeats = self.config.get("training", {}).get("softmax", {}).get("repeats", True)
+        return SoftmaxConfig(repeats=repeats).mask_seen
 
 
 def read_manifest(folder: Path) -> Manifest:
