@@ -198,12 +198,12 @@ def task_of(args: AblateArgs, data: Path, base: TrainingConfig, targets: Targets
         hidden = hide(data, read_catalogue(data), args.out / HIDDEN, repeats=not mask_seen)
         if not hidden.targets:
             raise UsageError(
-                "NO_TARGETS", "no history has a target at its hidden end", column="--hidden", expected="users with 5 events or more",
+                "NO_TARGETS", "no history has a target at its hidden end", column="--hidden", expected="users with 3 events or more",
                 got=f"{data}: none has an item there that training may know", hint="judge on --targets instead",
             )  # fmt: skip
         pairs = hidden.pairs(mask_seen=mask_seen)
         return Task(run=lambda config: run_hidden(config, hidden.data, pairs, args.out, decode=args.decode))
-    held = ranked(data, targets)
+    held = ranked(data, targets, mask_seen=mask_seen)
     judged = arms_judged_on(held)
     return Task(
         run=lambda config: run_arm(config, data, judged, args.out, decode=args.decode),

@@ -67,13 +67,14 @@ def _holds_strings(type: pa.DataType) -> bool:
     return bool(pa.types.is_string(type) or pa.types.is_large_string(type))
 
 
-def ranked(data: Path, targets: Targets) -> HeldOutTargets:
-    """What is ranked: users with a history whose target the catalogue holds. Raises UsageError where there is none."""
-    found = rankable_targets(data, targets.items, targets.queries)
+def ranked(data: Path, targets: Targets, *, mask_seen: bool) -> HeldOutTargets:
+    """What ``rankable_targets`` finds. Raises UsageError where that is none."""
+    found = rankable_targets(data, targets.items, targets.queries, mask_seen=mask_seen)
     if not found.users:
         raise UsageError(
-            "NO_TARGETS", "no target can be ranked", column="--targets", expected="users with a history and items of the catalogue",
-            got=f"{len(targets.items)} targets of others", hint="are they of these data?",
+            "NO_TARGETS", "no target can be ranked", column="--targets",
+            expected="users with a history, and items of the catalogue, new to their user without softmax.repeats",
+            got=f"{len(targets.items)} targets, none of which is such", hint="are they of these data?",
         )  # fmt: skip
     return found
 

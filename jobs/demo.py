@@ -28,12 +28,11 @@ from jobs.steps import Steps, refuse_unsettled
 from jobs.summary import write_summary
 from jobs.tables import Where
 from jobs.train_encoder import train_stage
-from jobs.visual_features import visual_features_stage
+from jobs.visual_features import SAMPLE_VISION, visual_features_stage
 from schemas import names
 
 CONFIG = Path(__file__).resolve().parents[1] / "conf" / "encoder" / "sample.toml"
 SMALL_WORLD = 5000  # users, up to which compiling a query costs more than it saves
-VISION = "efficientnet-lite0@96"  # the size of the world's pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +88,9 @@ def prepare_demo(context: Context, config: WorldConfig, training: Path) -> tuple
     last_past_day = world.days[0] - timedelta(days=1)
     with steps.step("past: one bulk load"):
         refuse_unsettled([row for table in ready for row in bulk_load(context, table, IngestOptions(bulk=True))])
-        shown = [run_stage(context, visual_features_stage((VISION,)), last_past_day)]
+        shown = [run_stage(context, visual_features_stage((SAMPLE_VISION,)), last_past_day)]
     with steps.step("encoder: trained on the past"):
-        shown.append(run_stage(context, train_stage(training, world.trained_until, VISION), last_past_day))
+        shown.append(run_stage(context, train_stage(training, world.trained_until, SAMPLE_VISION), last_past_day))
         refuse_unsettled(shown)
     return world, shown, steps
 

@@ -63,9 +63,10 @@ def register(context: Context, encoder: Encoder, metrics: Mapping[str, float]) -
     and its row takes the new digest. An active one that encodes into the same space stays too, since its vectors are the same, as after a
     release whose training changed elsewhere; where its files are lost, ``encoder`` takes its place.
 
-    Returns: the active encoder of that space, ``encoder`` or the one before it.
+    Returns: the encoder that the register tells of: ``encoder``, retired where it was, or the active one that encodes into its space.
 
-    Raises JobError ARTEFACT_CHANGED: it is registered with other weights.
+    Raises JobError: it is registered with other weights, or the folder of the one that stays was made again (ARTEFACT_CHANGED); others
+        changed the register meanwhile (ROWS_MOVED).
     """
     known = context.tables.rows(names.ENCODER_VERSIONS)
     registered = next((row for row in known if row["version"] == encoder.version), None)
@@ -112,12 +113,18 @@ def _renew(context: Context, encoder: Encoder, registered: Mapping[str, Any]) ->
 
 
 def _replace(context: Context, lost: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-    """Retire ``lost``; ``row`` makes its vectors, and is what it was."""
-    kept = {name: lost[name] for name in ("alias", "promoted_at", "details")}
+    """Retire ``lost``; ``row`` makes its vectors, and is what it was. Raises JobError ROWS_MOVED where ``lost`` is no longer active."""
 
     def replaced(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        retired = {"alias": None, "status": names.RETIRED}
-        return [*({**other, **retired} if other["version"] == lost["version"] else other for other in rows), {**row, **kept}]
+        now = next((other for other in rows if other["version"] == lost["version"] and other["status"] == names.ACTIVE), None)
+        if now is None:
+            raise JobError(
+                "ROWS_MOVED", "encoders changed while one was registered", table=names.ENCODER_VERSIONS,
+                expected=f"{lost['version']} active", got="not active", hint="run it again",
+            )  # fmt: skip
+        kept = {name: now[name] for name in ("alias", "promoted_at", "details")}
+        retired = {**now, "alias": None, "status": names.RETIRED}
+        return [*(retired if other is now else other for other in rows), {**row, **kept}]
 
     log.info("%s takes the place of %s, whose files are lost", row["version"], lost["version"])
     context.tables.change_rows(replaced, names.ENCODER_VERSIONS)
@@ -243,12 +250,13 @@ def _as_registered(context: Context, row: Mapping[str, Any]) -> Encoder:
 
 
 def _refuse_other_weights(encoder: Encoder, registered: Mapping[str, Any]) -> None:
-    """A training that its time limit ended makes other weights the next time, under the same version."""
+    """What a killed training left may be unregistered; one that its time limit ended makes other weights under the same version."""
     if encoder.digest != registered["artefact_digest"]:
         raise JobError(
             "ARTEFACT_CHANGED", f"{encoder.folder} is not the artefact that was registered", table=names.ENCODER_VERSIONS,
             expected=registered["artefact_digest"], got=encoder.digest,
-            hint=f"restore the folder; or karma retire --encoder {encoder.version}, and train under another name or seed",
+            hint="restore the folder, or run karma train-encoder again; where that ends the same: train under another name or seed, then "
+            f"karma retire --encoder {encoder.version} (of a champion after a promotion of the new one)",
         )  # fmt: skip
 
 

@@ -30,9 +30,9 @@ from karma.evaluation.decodability import STEPS
 from karma.manifest import file_digest
 from schemas import names
 
-CODE_VERSION = "7"
+CODE_VERSION = "8"
 _LEFT = "left"
-"""Key of the ledger's details: digests of page and targets, by their paths."""
+"""Key of the ledger's details: digests of page and targets, by their paths below the root."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +87,15 @@ def _run(context: Context, encoder: Encoder, window: LabelWindow, probe_steps: i
     page = encoder_page(context.places.report, encoder.version)
     heading = _heading(context, encoder, window, figures["days_not_ingested"])
     write_encoder_report(page, heading, figures, judged, sinks, context.places.training / encoder.version)
-    left = {str(path): file_digest(path) for path in (page, data / TARGETS)}
+    left = {str(path.relative_to(context.places.root)): file_digest(path) for path in (page, data / TARGETS)}
     details = {"version": encoder.version, "figures": json.dumps(figures), _LEFT: json.dumps(left)}
     return Outcome(output_digest=digest_of(encoder.digest, figures), counts={"targets": int(figures["n"])}, details=details)
 
 
-def _left_by(row: LedgerRow | None) -> bool:
+def _left_by(row: LedgerRow | None, root: Path) -> bool:
     """Whether page and targets are those that ``row`` left. Windows share both: a later evaluation over another one replaces them."""
     left: dict[str, str] = json.loads(row.details.get(_LEFT, "{}")) if row else {}
-    return bool(left) and all(Path(path).is_file() and file_digest(Path(path)) == digest for path, digest in left.items())
+    return bool(left) and all((root / path).is_file() and file_digest(root / path) == digest for path, digest in left.items())
 
 
 def _heading(context: Context, encoder: Encoder, window: LabelWindow, not_ingested: list[str]) -> EncoderHeading:
@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         context = context_of(args, names.EVALUATE_JOB, recompute=args.recompute)
         encoder = encoder_of(context, args.encoder)
         window = LabelWindow(since=encoder.trained_until, days=args.window_days)
-        if not _left_by(context.ledger.state(names.EVALUATE_JOB, window.last_day, encoder.space_id)):
+        if not _left_by(context.ledger.state(names.EVALUATE_JOB, window.last_day, encoder.space_id), Path(context.places.root)):
             context = replace(context, recompute=True)
         row = run_stage(context, evaluate_stage(encoder, window, args.probe_steps), window.last_day)
         console = Console(width=160)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ class Judgement:
 
     Attributes:
         ranks: int64 [n] by method, the encoder and the baselines.
-        dropped: targets that cannot be ranked: their item is not in the catalogue, or their user has no event left.
+        dropped: targets that cannot be ranked: their item is not in the catalogue, their user has no event left, or had the item before
+            where such are no candidates.
     """
 
     held_out: "HeldOutTargets"
@@ -66,10 +67,10 @@ def judge(
         data: training data folder without the targets; its histories are what every method reads.
         artefact, digest: the encoder.
         targets: item by user.
-        mask_seen: items of the history are no candidates.
+        mask_seen: items of the history are no candidates, and no targets either.
         queries: by user the query that was typed for the target, where one was.
     """
-    held_out = rankable_targets(data, targets, queries)
+    held_out = rankable_targets(data, targets, queries, mask_seen=mask_seen)
     encoder = load_encoder(artefact, digest)
     found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.items, mask_seen)
     ranks = {ENCODER: found.ranks, **baseline_ranks(held_out.for_baselines(mask_seen))}
@@ -82,19 +83,19 @@ def figures_of(judged: Judgement) -> dict[str, Any]:
     Returns: by method ``HR@K`` (null where K reaches the corpus); ``n``, ``dropped``, ``seen_items``, ``corpus``;
         ``differences``: by baseline and HR@K the encoder minus it, paired, with its 95 % interval; empty for a single target, or a
         corpus too small for any K;
-        ``other_policy``: as above by method, where items of the history are candidates if they were not above, and the other way round;
+        ``other_policy``: as above by method, with its own ``n``, where items of the history are candidates if they were not above, and the
+        other way round;
         ``slices``: by slice (``karma.evaluation.slices``) its ``n``, by method HR@K, and of JUDGED_USERS targets and more ``interval``,
         the 95 % interval of the encoder's HR@50;
         ``query``: of the targets with a query ``n``, and HR@K by method and of ``ENCODER_AND_QUERY``, which reads the query last,
         and ``differences``: as above, ``ENCODER_AND_QUERY`` minus ``ENCODER``, which is what the query adds.
     """
     held_out, found, ranks, corpus = judged.held_out, judged.found, judged.ranks, judged.corpus
-    other = {"n": len(held_out.users), "seen_items": policy(not found.mask_seen), **rates(_other_ranks(held_out, found), corpus)}
     return {
         **rates(ranks, corpus),
         "n": len(held_out.users), "dropped": judged.dropped, "corpus": corpus, "seen_items": policy(found.mask_seen),
         "differences": _differences(ranks, corpus),
-        "other_policy": other,
+        "other_policy": _other_policy(held_out, found),
         "slices": _by_slice(held_out, ranks, found.mask_seen),
         "query": _query_figures(held_out, judged.encoder, found, ranks),
     }  # fmt: skip
@@ -134,6 +135,16 @@ class HeldOutTargets:
         return np.array([user in self.queries for user in self.users], bool)
 
     @property
+    def new_to_user(self) -> npt.NDArray[np.bool_]:
+        """bool [n], whether the user has not had the target before."""
+        return np.array([item not in self.of_all[user].item_ids for user, item in zip(self.users, self.items, strict=True)], bool)
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> "HeldOutTargets":
+        """Those of bool [n] ``kept``."""
+        rows = np.flatnonzero(kept).tolist()
+        return replace(self, users=[self.users[row] for row in rows], items=[self.items[row] for row in rows])
+
+    @property
     def histories(self) -> list[History]:
         return [self.of_all[user] for user in self.users]
 
@@ -141,22 +152,34 @@ class HeldOutTargets:
         return _held_out(self.catalogue, self.place, self.of_all, dict(zip(self.users, self.items, strict=True)), mask_seen=mask_seen)
 
 
-def rankable_targets(data: Path, targets: Mapping[str, str], queries: Mapping[str, str] | None = None) -> HeldOutTargets:
-    """Of ``targets`` (item by user) those whose item the catalogue of ``data`` holds, and whose user has an event there."""
+def rankable_targets(
+    data: Path, targets: Mapping[str, str], queries: Mapping[str, str] | None = None, *, mask_seen: bool
+) -> HeldOutTargets:
+    """Of ``targets`` (item by user) those whose item the catalogue of ``data`` holds, and whose user has an event there.
+
+    Args:
+        mask_seen: items of the history are no candidates. Then only targets that are new to their user are ranked: beside candidates that
+            are all new, one that is not would be told by that alone, and no list could show it.
+    """
     catalogue, histories = read_catalogue(data), read_histories(data)
     place = {item: row for row, item in enumerate(catalogue.item_ids)}
     users = [user for user, item in sorted(targets.items()) if item in place and user in histories]
-    log.info("%d of %d targets are ranked among %d items", len(users), len(targets), len(place))
     items = [targets[user] for user in users]
-    return HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=items, queries=queries or {})
+    found = HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=items, queries=queries or {})
+    if mask_seen:
+        found = found.where(found.new_to_user)
+    log.info("%d of %d targets are ranked among %d items", len(found.users), len(targets), len(place))
+    return found
 
 
-def _other_ranks(held_out: HeldOutTargets, found: Evaluation) -> dict[str, Ranks]:
-    """The ranks of all methods under the other policy."""
+def _other_policy(held_out: HeldOutTargets, found: Evaluation) -> dict[str, Any]:
+    """HR@K of all methods under the other policy, of the targets that it ranks."""
     mask_seen = not found.mask_seen
-    items, users = found.item_vectors, found.interest_vectors
-    encoder = target_ranks(users, items, held_out.place, held_out.histories, held_out.items, mask_seen)
-    return {ENCODER: encoder, **baseline_ranks(held_out.for_baselines(mask_seen))}
+    kept = held_out.new_to_user if mask_seen else np.ones(len(held_out.users), bool)
+    asked, vectors = held_out.where(kept), found.interest_vectors[kept]
+    encoder = target_ranks(vectors, found.item_vectors, asked.place, asked.histories, asked.items, mask_seen)
+    ranks = {ENCODER: encoder, **baseline_ranks(asked.for_baselines(mask_seen))}
+    return {"n": len(asked.users), "seen_items": policy(mask_seen), **rates(ranks, len(asked.place))}
 
 
 def _by_slice(held_out: HeldOutTargets, ranks: Mapping[str, Ranks], mask_seen: bool) -> dict[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from jobs.errors import InputMissingError, UsageError
 from jobs.stage import Context, Outcome, Stage, exit_code, run_stage
 from jobs.training_processes import train_encoder_of
 from jobs.transforms.training import known_until, last_day_before, training_catalogue, training_histories, training_impressions
-from jobs.visual_features import DEFAULT_VISION, digest_of_vision
+from jobs.visual_features import DEFAULT_VISION, SAMPLE_VISION, digest_of_vision
 from karma.manifest import CODE_VERSIONS
 from karma.training import TrainingConfig, TrainingDataError
 from karma.training.data import leave_files, lost_files, read_meta
@@ -122,7 +122,7 @@ def _refuse_unseen_pictures(catalogue: DataFrame, vision: str, vision_digest: st
             expected=f"features of {pictures} pictures",
             got="none",
             hint=f"karma visual-features --vision {vision}, for the days that brought them; or name the --vision that was used"
-            " (a demo's: efficientnet-lite0@96)",
+            f" (a demo's: {SAMPLE_VISION})",
         )
 
 

@@ -24,6 +24,8 @@ from udfs.visual_udf import visual_udf
 
 CODE_VERSION = "1"
 DEFAULT_VISION = "efficientnet-lite0"
+SAMPLE_VISION = "efficientnet-lite0@96"
+"""At the size of the sample world's pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)

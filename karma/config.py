@@ -225,8 +225,8 @@ class SoftmaxConfig(Config):
     Attributes:
         full_up_to: corpora of at most this many items use every item as a candidate; larger ones are sampled.
         uniform: uniform candidates beside the batch's own targets, where sampled.
-        repeats: whether an item that the user has taken may be a target again; if not, items seen so far are masked here and
-            in validation.
+        repeats: whether an item that the user has taken may be a target again; if not, items seen so far are masked here, and
+            in every ranking (``mask_seen``).
         mask_window: also mask, by id, every other item that the user takes anywhere in the window (they are no true negatives).
         exposed: most items that were shown to the user without a click on the way to a target, the newest, that are negatives of that
             row beside the candidates, without a correction for sampling; 0 is none. Only where the softmax is sampled: a full one

@@ -9,7 +9,6 @@ MISSING_TITLE = "[no title]"
 MAX_CHARACTERS = 200
 
 _SEPARATORS = re.compile(r"\s*[|>]\s*")
-_WORD = re.compile(r"(?:[^\W_]|')+")
 _UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\ufeff]+")
 
 
@@ -32,8 +31,18 @@ def render_item(title: str | None, category: str | None) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters, digits and apostrophes of any script, in lower case; of a script without spaces a run is a phrase."""
-    return _WORD.findall(_plain(text))
+    """Runs of letters, their marks, digits and apostrophes of any script, in lower case; of a script without spaces a run is a phrase."""
+    runs = "".join(character if _is_of_a_word(character) else " " for character in _plain(text)).split()
+    return [run for run in runs if not all(map(_is_mark, run))]
+
+
+def _is_of_a_word(character: str) -> bool:
+    return character.isalnum() or character == "'" or _is_mark(character)
+
+
+def _is_mark(character: str) -> bool:
+    """Vowel signs of Indic scripts, points of Hebrew and Arabic, tone marks: they belong to the letter before them."""
+    return unicodedata.category(character).startswith("M")
 
 
 def category_labels(category: str | None) -> list[str]:

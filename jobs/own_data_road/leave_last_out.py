@@ -38,7 +38,8 @@ class LeaveLastOut:
     Attributes:
         targets: user_id, item_id, cut_time, one row a user.
         items_day: the arrival day of the items.
-        baskets: the last basket is held out whole and may repeat items: nothing is masked.
+        baskets: the last basket is held out whole; its item may be one that the user had before, which a configuration without
+            ``softmax.repeats`` does not rank.
     """
 
     targets: DataFrame

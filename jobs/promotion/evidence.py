@@ -93,7 +93,8 @@ class Evidence(_Frozen):
         if self.comparison is None:
             return f"{self.not_compared}; {own}"
         told = [f"HR@{k} {difference}" for k, difference in self.comparison.differences.items()]
-        return "; ".join([f"candidate minus {self.champion}", *told, f"decodability {self.decodability_difference}", f"its own {own}"])
+        who = f"candidate minus {self.champion}, items seen before {self.comparison.seen_items}"
+        return "; ".join([who, *told, f"decodability {self.decodability_difference}", f"its own {own}"])
 
 
 def evidence_of_manifest(manifest: Manifest) -> Evidence:

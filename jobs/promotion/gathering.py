@@ -13,7 +13,7 @@ from jobs.stage import Context
 from jobs.transforms.label_window import LabelWindow
 from schemas import names
 
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 EVIDENCE, EVIDENCE_DIGEST = "evidence", "evidence_digest"
 """Where a ledger row's details hold the evidence, and the digest of all that it was measured on."""
 

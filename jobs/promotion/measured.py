@@ -1,6 +1,6 @@
 """Measures the evidence: both encoders read the same histories and rank the same targets, which neither has seen.
 
-Items that the users had before are no candidates where both were trained without them as negatives.
+Items that the users had before are neither candidates nor targets where both were trained without them as negatives.
 """
 
 from dataclasses import asdict
@@ -33,12 +33,12 @@ def measure(context: Context, candidate: Encoder, champion: Encoder, window: Lab
     """
     targets = targets_in(context, window)
     visions = {vision_of(candidate), vision_of(champion)}
-    read = {vision: rankable_targets(known_before(context, window, vision), targets) for vision in visions}
+    mask_seen = candidate.manifest.mask_seen and champion.manifest.mask_seen
+    read = {vision: rankable_targets(known_before(context, window, vision), targets, mask_seen=mask_seen) for vision in visions}
     clouds, own = validation_clouds(candidate.manifest), read[vision_of(candidate)]
     if not own.users:
         why = f"none of {len(targets)} targets since {window.since} can be ranked"
         return Evidence(candidate=candidate.version, champion=champion.version, clouds=clouds, not_compared=why)
-    mask_seen = candidate.manifest.mask_seen and champion.manifest.mask_seen
     judged, beside = _judged(candidate, own, mask_seen), _judged(champion, read[vision_of(champion)], mask_seen)
     return Evidence(
         candidate=candidate.version,

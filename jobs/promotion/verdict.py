@@ -142,11 +142,11 @@ def _still_decodable(evidence: Evidence) -> Iterator[Finding]:
         return
     found, hint = evidence.decodability_difference, 'a longer --window-days narrows the interval; or --without-evidence "why"'
     if isinstance(found, str):
-        asked = f"both encoders' on {USERS.in_words()} users, which are half of those with a target"
+        asked = f"both encoders' on {USERS.in_words()} users, which are half of those whose target has a title"
         missing = len(evidence.comparison.days_not_ingested)
         hint = 'a longer --window-days for more users, or --without-evidence "why"'
         if missing:
-            hint = f"ingest the {missing} days of the window that are missing; {hint}"
+            hint = f"ingest the {missing} days of the window that are missing, or wait where they are still to come; {hint}"
         observed = f"decodability was not measured: {evidence.comparison.users} users with a target"
         yield _too_little(observed, asked, "nobody knows what meaning would be lost", hint)
     elif not _no_worse(found, DECODABILITY_MARGIN):

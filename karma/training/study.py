@@ -168,7 +168,7 @@ def left_by(figures: Path) -> tuple[Mapping[str, Any], Arrays] | None:
 
 
 def _are_figures(told: object) -> bool:
-    """Numbers, and what is made of them; of words only the digest of what the run was made of."""
+    """Whether what every run tells at its top is numbers, and what is made of them; of words only the digest of what it was made of."""
     if not isinstance(told, dict) or not isinstance(told.get("n"), int):
         return False
     return not any(isinstance(value, str) for name, value in told.items() if name != "made_of")

@@ -127,3 +127,16 @@ def test_what_a_query_adds_is_paired_over_the_targets_that_have_one(data: Path) 
 def test_a_query_is_appended_as_an_event_without_an_item() -> None:
     history = History(item_ids=["i00"], event_types=["click"], queries=[None]).asking("lamp")
     assert (history.item_ids, history.event_types, history.queries) == (["i00", None], ["click", "query"], [None, "lamp"])
+
+
+def test_an_item_that_its_user_had_is_a_target_only_where_it_is_a_candidate(data: Path) -> None:
+    """d's i04 would be ranked among i00 to i03 and i13 alone, which d never had."""
+    encoder = tiny_encoder(data.parent / "encoders", "tiny")
+    masked, kept = (
+        held_out_figures(data, encoder, artefact_digest(encoder), {**TARGETS, "d": "i04"}, mask_seen=mask_seen)
+        for mask_seen in (True, False)
+    )
+    assert (masked["n"], masked["dropped"], masked["other_policy"]["n"]) == (3, 3, 3)
+    assert (kept["n"], kept["dropped"], kept["other_policy"]["n"]) == (4, 2, 3)
+    for method in ("encoder", "popularity", "co+text"):
+        assert kept["other_policy"][method] == masked[method]

@@ -53,7 +53,7 @@ def run_of(planted: Planted, **changes: object) -> Run:
 
 
 def test_a_sample_that_happens_to_be_the_whole_corpus_is_still_corrected(planted: Planted) -> None:
-    """The same candidates as a full softmax would have, and the loss of a sampled one, whose logits know how often each is drawn."""
+    """The same candidates as a full softmax would have, and the loss of a sampled one, whose logits know how likely each is drawn."""
     run = run_of(planted, softmax={"full_up_to": 0, "uniform": 160}, collaborative_dropout=0.0)
     batch = run.sampler.draw()
     assert len(batch.candidates) == len(run.learner.tensors.rows)

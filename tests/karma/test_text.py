@@ -63,3 +63,5 @@ def test_words_are_of_any_script() -> None:
     assert words("Am\u00e9lie's 2nd_Caf\u0065\u0301 (\u041a\u0440\u0430\u0441\u043d\u0430\u044f) \u7ea2\u8272 \uff21!") == [
         "am\u00e9lie's", "2nd", "caf\u00e9", "\u043a\u0440\u0430\u0441\u043d\u0430\u044f", "\u7ea2\u8272", "a",
     ]  # fmt: skip
+    hindi, book = "\u0939\u093f\u0928\u094d\u0926\u0940", "\u0915\u093f\u0924\u093e\u092c"  # with vowel signs, which are marks
+    assert words(f"{hindi}, {book} \u2764\ufe0f") == [hindi, book]

@@ -120,6 +120,7 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     later = world.add_encoder(tiny_encoder(world.root / "encoders", "later", seed=4, trained_until=f"{day(1)}T00:00:00+00:00"))
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "2", "--probe-steps", "2") == names.EXIT_DONE
     row = world.context().ledger.state(names.EVALUATE_JOB, day(2), later.space_id)
+    assert all((world.root / path).is_file() and not Path(path).is_absolute() for path in json.loads(row.details["left"]))
     takers = {event["user_id"] for offset in (1, 2) for event in base_events(offset)}
     figures = json.loads(row.details["figures"])
     assert (figures["n"], figures["corpus"]) == (len(takers), len(ITEMS))
@@ -146,6 +147,7 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     assert Elements(page.read_text(encoding="utf-8")).texts["fact-targets"] == str(len(takers))
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "0") == names.EXIT_USAGE
     assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", "1999-01-01") == names.EXIT_INPUT_MISSING
+    assert "NO_EVENTS" in capsys.readouterr().err
     folders = set((world.root / "training" / "data").iterdir())
     assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", day(1).isoformat()) == names.EXIT_DONE
     assert set((world.root / "training" / "data").iterdir()) == folders  # what the evaluation had read

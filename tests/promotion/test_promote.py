@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import promote
-from jobs.encoders import Encoder, open_encoder, register
+from jobs import encoders, promote
+from jobs.encoders import Encoder, make_champion, open_encoder, register
 from jobs.errors import JobError
 from jobs.ingest import IngestOptions, ingest_stage
 from jobs.ledger import LedgerRow
@@ -201,6 +201,20 @@ def test_the_same_weights_take_the_place_of_a_version_whose_files_are_lost(world
     assert ({version: row["status"] for version, row in rows.items()}) == {"lost": names.RETIRED, "after": names.ACTIVE}
     assert champion(world) == ["after"]
     assert rows["after"]["details"] == rows["lost"]["details"] is not None
+
+
+def test_a_promotion_while_a_lost_version_is_replaced_leaves_one_champion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder(world, "lost", seed=1)
+    encoder(world, "better", seed=2)
+
+    def promoted_meanwhile(folder: Path) -> bool:
+        make_champion(world.context(), "better", {"why": "it was asked for"}, instead_of="lost")
+        return True
+
+    monkeypatch.setattr(encoders, "is_lost", promoted_meanwhile)
+    world.add_encoder(tiny_encoder(world.root / "encoders", "after", seed=1, trained_until=TRAINED_UNTIL.isoformat()))
+    assert {version: row["status"] for version, row in versions(world).items()}["lost"] == names.RETIRED
+    assert champion(world) == ["better"]
 
 
 def test_the_same_weights_under_another_version_leave_the_one_before_in_place(world: World) -> None:
