@@ -243,8 +243,8 @@ class SoftmaxConfig(Config):
 
     @property
     def mask_seen(self) -> bool:
-        """Whether items that a user has seen are no candidates, in training and in every ranking of what was trained: an encoder that never
-        had them as negatives fills its lists with them."""
+        """Whether items that a user has seen are neither candidates nor targets, in training and in every ranking of what was trained: an
+        encoder that never had them as negatives fills its lists with them."""
         return not self.repeats
 
 
