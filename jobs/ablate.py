@@ -219,10 +219,11 @@ def body(args: AblateArgs) -> int:
     targets = targets_of(args, data)
     told = changed(args, base)
     asked = configurations(args, base, images=bool(read_catalogue(data).has_visual.any()))
+    task = task_of(args, data, base, targets) if targets else None  # what cannot be ranked is refused before the folder is claimed
     claim(args.out, told, data, targets.file if targets else None)
     if args.against and args.against not in {*(args.paths or (path_of(base),)), *finished_runs(args.out)}:
         log.warning("--against %s changes nothing: no run of that path is asked for or finished", args.against)
-    task = task_of(args, data, base, targets)
+    task = task or task_of(args, data, base, targets)
     written, (table, page) = finished(args.out), write_results(args.out, task.asked, args.against)
     failed = False
     for config in asked:

@@ -60,6 +60,7 @@ def config_of(root: Path, data: Path) -> TrainingConfig:
             "NO_CONFIG", "no encoder was trained on these data", column="--config", expected="a training configuration", got="none",
             hint="name one: conf/encoder/ has some",
         )  # fmt: skip
+    log.info("the configuration is that of %s, the newest encoder of these data: --config names another", found[-1].version)
     try:
         return TrainingConfig.model_validate(found[-1].config["training"])
     except ValueError as error:

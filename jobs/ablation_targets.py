@@ -68,8 +68,8 @@ def _holds_strings(type: pa.DataType) -> bool:
 
 
 def ranked(data: Path, targets: Targets, *, mask_seen: bool) -> HeldOutTargets:
-    """What ``rankable_targets`` finds. Raises UsageError where that is none."""
-    found = rankable_targets(data, targets.items, targets.queries, mask_seen=mask_seen)
+    """What is ranked of ``targets``. Raises UsageError where that is none."""
+    found = rankable_targets(data, targets.items, targets.queries).ranked(mask_seen)
     if not found.users:
         raise UsageError(
             "NO_TARGETS", "no target can be ranked", column="--targets",

@@ -43,11 +43,13 @@ class Judgement:
 
     Attributes:
         ranks: int64 [n] by method, the encoder and the baselines.
-        dropped: targets that cannot be ranked: their item is not in the catalogue, their user has no event left, or had the item before
+        known: all targets of known users and items, those included that are not ranked since their user had the item before.
+        dropped: targets that are not ranked: their item is not in the catalogue, their user has no event left, or had the item before
             where such are no candidates.
     """
 
     held_out: "HeldOutTargets"
+    known: "HeldOutTargets"
     encoder: ServingEncoder
     found: Evaluation
     ranks: Mapping[str, Ranks]
@@ -70,11 +72,13 @@ def judge(
         mask_seen: items of the history are no candidates, and no targets either.
         queries: by user the query that was typed for the target, where one was.
     """
-    held_out = rankable_targets(data, targets, queries, mask_seen=mask_seen)
+    known = rankable_targets(data, targets, queries)
+    held_out = known.ranked(mask_seen)
     encoder = load_encoder(artefact, digest)
     found = evaluate_targets(encoder, held_out.catalogue, held_out.histories, held_out.items, mask_seen)
     ranks = {ENCODER: found.ranks, **baseline_ranks(held_out.for_baselines(mask_seen))}
-    return Judgement(held_out=held_out, encoder=encoder, found=found, ranks=ranks, dropped=len(targets) - len(held_out.users))
+    dropped = len(targets) - len(held_out.users)
+    return Judgement(held_out=held_out, known=known, encoder=encoder, found=found, ranks=ranks, dropped=dropped)
 
 
 def figures_of(judged: Judgement) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def figures_of(judged: Judgement) -> dict[str, Any]:
         **rates(ranks, corpus),
         "n": len(held_out.users), "dropped": judged.dropped, "corpus": corpus, "seen_items": policy(found.mask_seen),
         "differences": _differences(ranks, corpus),
-        "other_policy": _other_policy(held_out, found),
+        "other_policy": _other_policy(judged),
         "slices": _by_slice(held_out, ranks, found.mask_seen),
         "query": _query_figures(held_out, judged.encoder, found, ranks),
     }  # fmt: skip
@@ -139,6 +143,13 @@ class HeldOutTargets:
         """bool [n], whether the user has not had the target before."""
         return np.array([item not in self.of_all[user].item_ids for user, item in zip(self.users, self.items, strict=True)], bool)
 
+    def ranked(self, mask_seen: bool) -> "HeldOutTargets":
+        """Those that are ranked. Where items of the history are no candidates, only targets that are new to their user: beside candidates
+        that are all new, one that is not would be told by that alone, and no list could show it."""
+        found = self.where(self.new_to_user) if mask_seen else self
+        log.info("%d of %d targets of known users and items are ranked among %d items", len(found.users), len(self.users), len(self.place))
+        return found
+
     def where(self, kept: npt.NDArray[np.bool_]) -> "HeldOutTargets":
         """Those of bool [n] ``kept``."""
         rows = np.flatnonzero(kept).tolist()
@@ -152,31 +163,23 @@ class HeldOutTargets:
         return _held_out(self.catalogue, self.place, self.of_all, dict(zip(self.users, self.items, strict=True)), mask_seen=mask_seen)
 
 
-def rankable_targets(
-    data: Path, targets: Mapping[str, str], queries: Mapping[str, str] | None = None, *, mask_seen: bool
-) -> HeldOutTargets:
-    """Of ``targets`` (item by user) those whose item the catalogue of ``data`` holds, and whose user has an event there.
-
-    Args:
-        mask_seen: items of the history are no candidates. Then only targets that are new to their user are ranked: beside candidates that
-            are all new, one that is not would be told by that alone, and no list could show it.
-    """
+def rankable_targets(data: Path, targets: Mapping[str, str], queries: Mapping[str, str] | None = None) -> HeldOutTargets:
+    """Of ``targets`` (item by user) those whose item the catalogue of ``data`` holds, and whose user has an event there."""
     catalogue, histories = read_catalogue(data), read_histories(data)
     place = {item: row for row, item in enumerate(catalogue.item_ids)}
     users = [user for user, item in sorted(targets.items()) if item in place and user in histories]
     items = [targets[user] for user in users]
-    found = HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=items, queries=queries or {})
-    if mask_seen:
-        found = found.where(found.new_to_user)
-    log.info("%d of %d targets are ranked among %d items", len(found.users), len(targets), len(place))
-    return found
+    return HeldOutTargets(catalogue=catalogue, place=place, of_all=histories, users=users, items=items, queries=queries or {})
 
 
-def _other_policy(held_out: HeldOutTargets, found: Evaluation) -> dict[str, Any]:
+def _other_policy(judged: Judgement) -> dict[str, Any]:
     """HR@K of all methods under the other policy, of the targets that it ranks."""
-    mask_seen = not found.mask_seen
-    kept = held_out.new_to_user if mask_seen else np.ones(len(held_out.users), bool)
-    asked, vectors = held_out.where(kept), found.interest_vectors[kept]
+    known, found, mask_seen = judged.known, judged.found, not judged.found.mask_seen
+    asked, vectors = known.ranked(mask_seen), found.interest_vectors
+    if mask_seen:
+        vectors = vectors[known.new_to_user]
+    elif len(asked.users) > len(vectors):
+        vectors = encode_users(judged.encoder, found.item_vectors, known.place, known.histories)
     encoder = target_ranks(vectors, found.item_vectors, asked.place, asked.histories, asked.items, mask_seen)
     ranks = {ENCODER: encoder, **baseline_ranks(asked.for_baselines(mask_seen))}
     return {"n": len(asked.users), "seen_items": policy(mask_seen), **rates(ranks, len(asked.place))}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from jobs.transforms.training import known_until, last_day_before, training_cata
 from jobs.visual_features import DEFAULT_VISION, SAMPLE_VISION, digest_of_vision
 from karma.manifest import CODE_VERSIONS
 from karma.training import TrainingConfig, TrainingDataError
-from karma.training.data import leave_files, lost_files, read_meta
+from karma.training.data import TARGETS, leave_files, lost_files, place, read_meta
 from schemas import names
 
 log = logging.getLogger("karma.train")
@@ -78,15 +79,19 @@ def write_training_data(context: Context, *, trained_until: datetime, vision: st
     fingerprint = digest_of(CODE_VERSION, trained_until.isoformat(), vision_digest, digests)
     folder = context.places.training / "data" / fingerprint[:16]
     if not is_whole(folder):
-        histories.write.mode("overwrite").parquet(str(folder / "histories"))
-        impressions.write.mode("overwrite").parquet(str(folder / "impressions"))
-        catalogue.toPandas().to_parquet(folder / "catalogue.parquet", index=False)
+        draft = folder.with_name(f".{folder.name}.{context.run_id}.draft")  # another run may be writing the same
+        histories.write.parquet(str(draft / "histories"))
+        impressions.write.parquet(str(draft / "impressions"))
+        catalogue.toPandas().to_parquet(draft / "catalogue.parquet", index=False)
         meta = {
             "trained_until": trained_until.isoformat(), "fingerprint": fingerprint, "tables": read,
             "vision_spec": vision, "vision_digest": vision_digest,
         }  # fmt: skip
-        leave_files(folder)
-        (folder / "meta.json").write_text(json.dumps(meta, indent=2))  # written last: its presence says that the rest was whole
+        leave_files(draft)
+        if (targets := folder / TARGETS).is_file():
+            shutil.copy(targets, draft)
+        (draft / "meta.json").write_text(json.dumps(meta, indent=2))
+        place(draft, folder, is_there=lambda: is_whole(folder))
     histories.unpersist()
     catalogue.unpersist()
     return folder, fingerprint
@@ -132,9 +137,9 @@ def read_digest(context: Context, ds: date) -> list[list[tuple[date, str]]]:
 
 
 def _lost_artefacts(context: Context) -> list[str]:
-    """Active versions of which a file is lost or changed: training makes them anew."""
+    """Active versions of which a file is lost or changed: training makes them anew, however often."""
     active = context.tables.rows(names.ENCODER_VERSIONS, [("status", "=", names.ACTIVE)])
-    return sorted(str(row["version"]) for row in active if is_lost(context.places.encoders / row["version"]))
+    return sorted(str(row["version"]) for row in active if is_lost(context.places.encoders / row["version"], row["artefact_digest"]))
 
 
 def train_stage(config: Path, trained_until: datetime, vision: str, processes: int = 1) -> Stage:
@@ -147,9 +152,17 @@ def train_stage(config: Path, trained_until: datetime, vision: str, processes: i
 
     def input_digest(context: Context, ds: date) -> str:
         read = read_digest(context, ds)
-        lost = _lost_artefacts(context)
+        lost = _lost_artefacts(context)  # with this run: what is lost again is made again
         trainer = [CODE_VERSION, *CODE_VERSIONS]
-        return digest_of(trainer, configuration_digest(config), trained_until.isoformat(), vision, processes, read, lost)
+        return digest_of(
+            trainer,
+            configuration_digest(config),
+            trained_until.isoformat(),
+            vision,
+            processes,
+            read,
+            [*lost, context.run_id] if lost else [],
+        )
 
     return Stage(job=names.TRAIN_ENCODER_JOB, input_digest=input_digest, run=run)
 

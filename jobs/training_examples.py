@@ -34,13 +34,14 @@ def training_examples_stage(trained_until: datetime, vision: str) -> Stage:
         return Outcome(output_digest=fingerprint, details={"folder": str(folder), "fingerprint": fingerprint})
 
     def input_digest(context: Context, ds: date) -> str:
-        return digest_of(read_digest(context, ds), trained_until.isoformat(), vision, _lost_folders(context))
+        lost = _lost_folders(context)  # with this run: what is lost again is written again
+        return digest_of(read_digest(context, ds), trained_until.isoformat(), vision, [*lost, context.run_id] if lost else [])
 
     return Stage(job=names.TRAINING_EXAMPLES_JOB, input_digest=input_digest, run=run)
 
 
 def _lost_folders(context: Context) -> list[str]:
-    """Folders that an earlier run wrote and that are gone: they are written anew."""
+    """Folders that an earlier run wrote and that are gone: they are written anew, however often."""
     wrote = {row.details["folder"] for row in context.ledger.all_rows(names.TRAINING_EXAMPLES_JOB) if row.settled}
     return sorted(folder for folder in wrote if not is_whole(Path(folder)))
 

@@ -9,6 +9,8 @@ MISSING_TITLE = "[no title]"
 MAX_CHARACTERS = 200
 
 _SEPARATORS = re.compile(r"\s*[|>]\s*")
+_JOINERS = {0x200C: None, 0x200D: None}
+"""Between letters of one word (Persian, Indic scripts)."""
 _UNPRINTED = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\ufeff]+")
 
 
@@ -32,7 +34,7 @@ def render_item(title: str | None, category: str | None) -> str:
 
 def words(text: str) -> list[str]:
     """Runs of letters, their marks, digits and apostrophes of any script, in lower case; of a script without spaces a run is a phrase."""
-    runs = "".join(character if _is_of_a_word(character) else " " for character in _plain(text)).split()
+    runs = "".join(character if _is_of_a_word(character) else " " for character in _plain(text.translate(_JOINERS))).split()
     return [run for run in runs if not all(map(_is_mark, run))]
 
 

@@ -34,7 +34,7 @@ def measure(context: Context, candidate: Encoder, champion: Encoder, window: Lab
     targets = targets_in(context, window)
     visions = {vision_of(candidate), vision_of(champion)}
     mask_seen = candidate.manifest.mask_seen and champion.manifest.mask_seen
-    read = {vision: rankable_targets(known_before(context, window, vision), targets, mask_seen=mask_seen) for vision in visions}
+    read = {vision: rankable_targets(known_before(context, window, vision), targets).ranked(mask_seen) for vision in visions}
     clouds, own = validation_clouds(candidate.manifest), read[vision_of(candidate)]
     if not own.users:
         why = f"none of {len(targets)} targets since {window.since} can be ranked"
@@ -52,7 +52,7 @@ def measure(context: Context, candidate: Encoder, champion: Encoder, window: Lab
 def _judged(encoder: Encoder, read: HeldOutTargets, mask_seen: bool) -> Judgement:
     serving = load_encoder(encoder.folder, encoder.digest)
     found = evaluate_targets(serving, read.catalogue, read.histories, read.items, mask_seen)
-    return Judgement(held_out=read, encoder=serving, found=found, ranks={ENCODER: found.ranks}, dropped=0)
+    return Judgement(held_out=read, known=read, encoder=serving, found=found, ranks={ENCODER: found.ranks}, dropped=0)
 
 
 def _window_clouds(found: Evaluation) -> tuple[Cloud, ...]:

@@ -1,7 +1,8 @@
 """The training data folder, read into flat arrays: catalogue, histories, and what they were made from."""
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,6 +119,22 @@ def leave_files(folder: Path) -> None:
     (folder / FILES).write_text(json.dumps(sizes, indent=1), encoding="utf-8")
 
 
+def place(draft: Path, folder: Path, *, is_there: Callable[[], bool]) -> None:
+    """Move ``draft`` to ``folder``, unless another process has put the same data there, which may be reading them already.
+
+    Args:
+        is_there: whether the same data lie in ``folder``, whole; what else lies there is removed.
+    """
+    try:
+        draft.rename(folder)
+    except OSError:
+        if is_there():
+            shutil.rmtree(draft)
+            return
+        shutil.rmtree(folder)
+        draft.rename(folder)
+
+
 def lost_files(folder: Path) -> list[str]:
     """Files that were written to ``folder`` and are gone, or have another size; none where it does not say what was."""
     try:
@@ -188,6 +205,8 @@ def _read_histories(folder: Path, item_ids: list[str], event_types: Sequence[str
     """The users' ids in their order, and their events."""
     columns = ["event_times", "event_types", "item_ids", "queries"]
     table = read_columns(folder, ["user_id", *columns]).sort_by("user_id")
+    if pc.count_distinct(table["user_id"]).as_py() != len(table):
+        raise TrainingDataError(f"{folder} names a user twice")
     times, types, items, queries = (table[name].combine_chunks() for name in columns)
     lengths = pc.list_value_length(times).to_numpy(zero_copy_only=False).astype(np.int64)
     if any(not pc.list_value_length(column).equals(pc.list_value_length(times)) for column in (types, items, queries)):

@@ -7,7 +7,6 @@ cut a user, not one in time, so what others did later is trained on. Impressions
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 from karma.evaluation.evaluate import Catalogue, History
 from karma.evaluation.knowledge import COLD, NEW, WARM, Pairs
 from karma.manifest import value_digest
-from karma.training.data import leave_files, lost_files, read_meta, refuse_lost_files
+from karma.training.data import leave_files, lost_files, place, read_meta, refuse_lost_files
 
 COLD_SHARE, NEW_SHARE, TAIL = 0.1, 0.1, 0.2
 PAIRS_A_KIND = 4
@@ -138,20 +137,8 @@ def _write(data: Path, out: Path, histories: pa.Table, catalogue: Catalogue, kin
     pq.write_table(histories, draft / "histories" / "part-0.parquet")
     leave_files(draft)
     (draft / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    _place(draft, out, meta["fingerprint"])
+    place(draft, out, is_there=lambda: _is_there(out, meta["fingerprint"]))
 
 
 def _is_there(out: Path, fingerprint: str) -> bool:
     return (out / "meta.json").is_file() and read_meta(out).fingerprint == fingerprint and not lost_files(out)
-
-
-def _place(draft: Path, out: Path, fingerprint: str) -> None:
-    """Move ``draft`` to ``out``, unless another process has put the same data there, which may be reading them already."""
-    try:
-        draft.rename(out)
-    except OSError:
-        if _is_there(out, fingerprint):
-            shutil.rmtree(draft)
-            return
-        shutil.rmtree(out)  # of other data
-        draft.rename(out)

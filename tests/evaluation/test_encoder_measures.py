@@ -21,7 +21,7 @@ def judgement(histories: dict[str, History], targets: dict[str, str], items: Cat
     place = {item: row for row, item in enumerate(shown.item_ids)}
     held_out = HeldOutTargets(catalogue=shown, place=place, of_all=histories, users=list(targets), items=list(targets.values()))
     found: Evaluation = evaluate_targets(reader, shown, held_out.histories, held_out.items, mask_seen=False)
-    return Judgement(held_out=held_out, encoder=reader, found=found, ranks={"encoder": found.ranks}, dropped=0)
+    return Judgement(held_out=held_out, known=held_out, encoder=reader, found=found, ranks={"encoder": found.ranks}, dropped=0)
 
 
 @pytest.fixture

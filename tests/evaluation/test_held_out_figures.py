@@ -136,7 +136,8 @@ def test_an_item_that_its_user_had_is_a_target_only_where_it_is_a_candidate(data
         held_out_figures(data, encoder, artefact_digest(encoder), {**TARGETS, "d": "i04"}, mask_seen=mask_seen)
         for mask_seen in (True, False)
     )
-    assert (masked["n"], masked["dropped"], masked["other_policy"]["n"]) == (3, 3, 3)
+    assert (masked["n"], masked["dropped"], masked["other_policy"]["n"]) == (3, 3, 4)
     assert (kept["n"], kept["dropped"], kept["other_policy"]["n"]) == (4, 2, 3)
     for method in ("encoder", "popularity", "co+text"):
         assert kept["other_policy"][method] == masked[method]
+        assert masked["other_policy"][method] == kept[method]

@@ -34,7 +34,7 @@ def judgement(folder: Path, *, users: int = 12, events: int = 3, history_length:
         users=list(histories)[: users // 2], items=rng.choice(ITEMS, users // 2).tolist(),
     )  # fmt: skip
     found = evaluate_targets(encoder, catalogue, held_out.histories, held_out.items, mask_seen=False)
-    return Judgement(held_out=held_out, encoder=encoder, found=found, ranks={"encoder": found.ranks}, dropped=0)
+    return Judgement(held_out=held_out, known=held_out, encoder=encoder, found=found, ranks={"encoder": found.ranks}, dropped=0)
 
 
 def test_probes_learn_from_other_users_and_from_what_came_before(tmp_path: Path) -> None:

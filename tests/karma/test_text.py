@@ -65,3 +65,4 @@ def test_words_are_of_any_script() -> None:
     ]  # fmt: skip
     hindi, book = "\u0939\u093f\u0928\u094d\u0926\u0940", "\u0915\u093f\u0924\u093e\u092c"  # with vowel signs, which are marks
     assert words(f"{hindi}, {book} \u2764\ufe0f") == [hindi, book]
+    assert words("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645") == ["\u0645\u06cc\u062e\u0648\u0627\u0647\u0645"], "one Persian word"

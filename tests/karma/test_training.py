@@ -19,7 +19,7 @@ from karma.model.own_items import appeal_of_takers
 from karma.tokenizer import train_tokenizer
 from karma.training import TrainingDataError, train
 from karma.training.collaborative import collaborative_start, items_taken, takers_of
-from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, leave_files, read_meta, read_training_data
+from karma.training.data import NO_ITEM, NO_QUERY, UNKNOWN, leave_files, place, read_meta, read_training_data
 from karma.training.losses import appended, queries_of
 from karma.training.optimiser import rate_at
 from karma.training.run import CHOSEN_BY, DivergedError, Run
@@ -183,6 +183,27 @@ def test_data_of_which_a_part_is_lost_are_not_trained_on(planted: Planted, tmp_p
         part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(TrainingDataError, match=f"not as it was written: histories/{part.name}"):
         read_training_data(folder, planted.config.encoder.event_types)
+
+
+def test_data_that_name_a_user_twice_are_not_trained_on(planted: Planted, tmp_path: Path) -> None:
+    folder = shutil.copytree(planted.data, tmp_path / "data")
+    part = next((folder / "histories").glob("*.parquet"))
+    shutil.copy(part, part.with_name("once-more.parquet"))
+    with pytest.raises(TrainingDataError, match="names a user twice"):
+        read_training_data(folder, planted.config.encoder.event_types)
+
+
+def test_data_that_another_process_has_put_there_stay(tmp_path: Path) -> None:
+    draft, folder = tmp_path / "draft", tmp_path / "data"
+    for path in (draft, folder):
+        path.mkdir()
+        (path / "written by").write_text(path.name)
+    place(draft, folder, is_there=lambda: True)
+    assert ((folder / "written by").read_text(), draft.exists()) == ("data", False)
+    draft.mkdir()
+    (draft / "written by").write_text("another")
+    place(draft, folder, is_there=lambda: False)
+    assert ((folder / "written by").read_text(), draft.exists()) == ("another", False)
 
 
 def test_an_encoder_that_a_last_step_blew_up_is_said_to_diverge(planted: Planted) -> None:

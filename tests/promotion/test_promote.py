@@ -16,7 +16,7 @@ from jobs.ledger import LedgerRow
 from jobs.promotion import measured
 from jobs.promotion.evidence import NO_CHAMPION, Comparison, Evidence, Interval
 from jobs.promotion.verdict import COLLAPSED, DECODABILITY_LOST, NOT_ENOUGH_EVIDENCE, WORSE
-from jobs.stage import run_stage
+from jobs.stage import Context, run_stage
 from karma.artefact import load_encoder
 from karma.evaluation.evaluate import Catalogue, History, encode_catalogue, encode_users
 from schemas import names, promotion_rules
@@ -37,9 +37,14 @@ def world(spark: SparkSession, tmp_path: Path) -> World:
     return World(spark, tmp_path)
 
 
+def encoder_in(world: World, version: str, seed: int) -> Encoder:
+    """An encoder of random weights, not registered yet."""
+    return open_encoder(tiny_encoder(world.root / "encoders", version, seed=seed, trained_until=TRAINED_UNTIL.isoformat()))
+
+
 def encoder(world: World, version: str, seed: int, **metrics: float) -> Encoder:
     """A registered encoder of random weights, whose manifest has these metrics."""
-    folder = tiny_encoder(world.root / "encoders", version, seed=seed, trained_until=TRAINED_UNTIL.isoformat())
+    folder = encoder_in(world, version, seed).folder
     manifest = open_encoder(folder).manifest.model_copy(update={"metrics": metrics})
     (folder / "manifest.json").write_text(manifest.model_dump_json())
     return world.add_encoder(folder)
@@ -207,7 +212,7 @@ def test_a_promotion_while_a_lost_version_is_replaced_leaves_one_champion(world:
     encoder(world, "lost", seed=1)
     encoder(world, "better", seed=2)
 
-    def promoted_meanwhile(folder: Path) -> bool:
+    def promoted_meanwhile(folder: Path, digest: str) -> bool:
         make_champion(world.context(), "better", {"why": "it was asked for"}, instead_of="lost")
         return True
 
@@ -215,6 +220,36 @@ def test_a_promotion_while_a_lost_version_is_replaced_leaves_one_champion(world:
     world.add_encoder(tiny_encoder(world.root / "encoders", "after", seed=1, trained_until=TRAINED_UNTIL.isoformat()))
     assert {version: row["status"] for version, row in versions(world).items()}["lost"] == names.RETIRED
     assert champion(world) == ["better"]
+
+
+def test_of_two_first_registrations_at_once_one_is_champion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Encoder] = []
+
+    def registered_meanwhile(context: Context) -> None:
+        if not looked:
+            looked.append(first)
+            register(world.context(), encoder_in(world, "other", seed=2), {})
+
+    first = encoder_in(world, "first", seed=1)
+    monkeypatch.setattr(encoders, "champion_row", registered_meanwhile)
+    register(world.context(), first, {})
+    assert champion(world) == ["other"]
+
+
+def test_champions_that_are_several_end_with_the_next_promotion(world: World) -> None:
+    for seed, version in enumerate(("one", "two", "next")):
+        encoder(world, version, seed=seed)
+    change = {"one": names.CHAMPION, "two": names.CHAMPION, "next": None}
+    world.context().tables.change_rows(lambda rows: [{**row, "alias": change[row["version"]]} for row in rows], names.ENCODER_VERSIONS)
+    make_champion(world.context(), "next", {"why": "it was asked for"}, instead_of="two")
+    assert champion(world) == ["next"]
+
+
+def test_the_same_weights_take_the_place_of_a_version_whose_manifest_was_changed(world: World) -> None:
+    changed = encoder(world, "changed", seed=1)
+    (changed.folder / "manifest.json").write_text(changed.manifest.model_copy(update={"metrics": {"hr@50": 1.0}}).model_dump_json())
+    world.add_encoder(tiny_encoder(world.root / "encoders", "after", seed=1, trained_until=TRAINED_UNTIL.isoformat()))
+    assert (champion(world), versions(world)["changed"]["status"]) == (["after"], names.RETIRED)
 
 
 def test_the_same_weights_under_another_version_leave_the_one_before_in_place(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +10,7 @@ from jobs import train_encoder
 from jobs.encoder_configuration import configuration_digest
 from jobs.encoders import is_lost
 from jobs.train_encoder import train_stage
-from karma.manifest import MANIFEST, Manifest, file_digest
+from karma.manifest import MANIFEST, Manifest, artefact_digest, file_digest
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_text_and_files_count(config: Path) -> None:
 def test_a_replaced_backbone_makes_a_training_stale(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_encoder, "read_digest", lambda context, ds: [])
     monkeypatch.setattr(train_encoder, "_lost_artefacts", lambda context: [])
-    stage, context = train_stage(config, datetime(2026, 3, 1, tzinfo=UTC), "none"), Any
+    stage, context = train_stage(config, datetime(2026, 3, 1, tzinfo=UTC), "none"), SimpleNamespace(run_id="one")
     before = stage.input_digest(context, date(2026, 2, 28))  # type: ignore[arg-type]
     (config.parent / "backbone" / "model.safetensors").write_bytes(b"others!")
     assert stage.input_digest(context, date(2026, 2, 28)) != before  # type: ignore[arg-type]
@@ -46,10 +46,25 @@ def test_a_replaced_backbone_makes_a_training_stale(config: Path, monkeypatch: p
 def test_other_code_makes_a_training_stale(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_encoder, "read_digest", lambda context, ds: [])
     monkeypatch.setattr(train_encoder, "_lost_artefacts", lambda context: [])
-    stage, context = train_stage(config, datetime(2026, 3, 1, tzinfo=UTC), "none"), Any
+    stage, context = train_stage(config, datetime(2026, 3, 1, tzinfo=UTC), "none"), SimpleNamespace(run_id="one")
     before = stage.input_digest(context, date(2026, 2, 28))  # type: ignore[arg-type]
     monkeypatch.setattr(train_encoder, "CODE_VERSIONS", ("of", "another", "release"))
     assert stage.input_digest(context, date(2026, 2, 28)) != before  # type: ignore[arg-type]
+
+
+def test_what_is_lost_a_second_time_is_made_again_too(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger has the digest of the run that made it again after the first loss."""
+    lost: list[str] = []
+    monkeypatch.setattr(train_encoder, "read_digest", lambda context, ds: [])
+    monkeypatch.setattr(train_encoder, "_lost_artefacts", lambda context: lost)
+    stage = train_stage(config, datetime(2026, 3, 1, tzinfo=UTC), "none")
+
+    def asked(run_id: str) -> str:
+        return stage.input_digest(SimpleNamespace(run_id=run_id), date(2026, 2, 28))  # type: ignore[arg-type]
+
+    assert asked("one") == asked("two")
+    lost.append("sample")
+    assert asked("one") != asked("two")
 
 
 def test_an_artefact_counts_as_lost_where_training_would_make_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,12 +77,14 @@ def test_an_artefact_counts_as_lost_where_training_would_make_it_again(tmp_path:
         training_tables={}, config={},
     )  # fmt: skip
     (folder / MANIFEST).write_text(manifest.model_dump_json())
+    digest = artefact_digest(folder)
     monkeypatch.setattr("karma.manifest._space_under_this_code", lambda manifest: "")
-    assert not is_lost(folder)
+    assert is_lost(folder, "of another manifest")
+    assert not is_lost(folder, digest)
     monkeypatch.setattr("karma.manifest._space_under_this_code", lambda manifest: "of other code")
-    assert not is_lost(folder)
+    assert not is_lost(folder, digest)
     (folder / "weights").write_bytes(b"Weights")
-    assert is_lost(folder)
+    assert is_lost(folder, digest)
     (folder / "weights").unlink()
-    assert is_lost(folder)
-    assert is_lost(tmp_path / "gone")
+    assert is_lost(folder, digest)
+    assert is_lost(tmp_path / "gone", digest)
