@@ -27,7 +27,7 @@ from schemas import names
 
 log = logging.getLogger("karma.own_data")
 
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 PROTOCOL = "leave_last_out"
 
 
