@@ -112,7 +112,9 @@ def test_a_promotion_moves_the_alias_and_every_space_goes_on(world: World, capsy
     assert heir.space_id in world.context().ledger.spaces()
 
 
-def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_encoder_is_judged_on_what_came_after_its_training(
+    world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     where = ["--root", str(world.root)]
     asking, *others = base_events(1)
     world.land(names.EVENTS, 1, [{**asking, "query": "a lamp"}, *others])
@@ -147,7 +149,7 @@ def test_an_encoder_is_judged_on_what_came_after_its_training(world: World, caps
     assert Elements(page.read_text(encoding="utf-8")).texts["fact-targets"] == str(len(takers))
     assert run(names.EVALUATE_JOB, *where, "--encoder", "later", "--window-days", "0") == names.EXIT_USAGE
     assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", "1999-01-01") == names.EXIT_INPUT_MISSING
-    assert "NO_EVENTS" in capsys.readouterr().err
+    assert "NO_EVENTS" in caplog.text
     folders = set((world.root / "training" / "data").iterdir())
     assert run(names.TRAINING_EXAMPLES_JOB, *where, "--trained-until", day(1).isoformat()) == names.EXIT_DONE
     assert set((world.root / "training" / "data").iterdir()) == folders  # what the evaluation had read
