@@ -244,11 +244,22 @@ def test_a_folder_with_runs_on_other_targets_is_refused(root: Path, tmp_path: Pa
     assert main(told) == names.EXIT_DONE
     left = sorted((tmp_path / "out").iterdir())
     other = tmp_path / "other.parquet"
-    pq.write_table(pa.table({"user_id": ["u00"], "item_id": ["0-1"]}), other)
+    pq.write_table(pq.read_table(data_of(root) / TARGETS).slice(0, 1), other)
     assert main([*told, "--targets", str(other)]) == names.EXIT_USAGE
     assert "[OTHER_SET]" in caplog.text
     assert main([*told, "--hidden"]) == names.EXIT_USAGE
     assert sorted((tmp_path / "out").iterdir()) == left
+
+
+def test_targets_that_their_users_had_are_refused_before_a_folder_is_made(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = tmp_path / "seen.parquet"
+    pq.write_table(pa.table({"user_id": ["u00"], "item_id": ["0-1"]}), seen)
+    told = ["--set", str(root), "--out", str(tmp_path / "out"), "--arms", "action", "--paths", "pool", "--seeds", "0"]
+    assert main([*told, "--targets", str(seen)]) == names.EXIT_USAGE
+    assert "[NO_TARGETS]" in caplog.text
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_with_runs_of_another_configuration_is_refused_and_what_differs_is_named(
