@@ -62,7 +62,7 @@ def _spark_session(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkS
             "spark.master": "local[2]",
             # One JVM for hundreds of tests: with 2 GB it collected garbage for most of the later ones' time.
             "spark.driver.memory": "3g",
-            # And unlike a job's it lives long enough for the second compiler to pay: 14.6 instead of 16.4 minutes (docs/experiments.md).
+            # And unlike a job's it lives long enough for the second compiler to pay: 13.6 instead of 16.4 minutes (docs/experiments.md).
             options: f"{local_settings()[options]} -XX:TieredStopAtLevel=4",
             **FEW_ROWS,
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
