@@ -175,11 +175,13 @@ def rankable_targets(data: Path, targets: Mapping[str, str], queries: Mapping[st
 def _other_policy(judged: Judgement) -> dict[str, Any]:
     """HR@K of all methods under the other policy, of the targets that it ranks."""
     known, found, mask_seen = judged.known, judged.found, not judged.found.mask_seen
-    asked, vectors = known.ranked(mask_seen), found.interest_vectors
+    asked, new = known.ranked(mask_seen), known.new_to_user
     if mask_seen:
-        vectors = vectors[known.new_to_user]
-    elif len(asked.users) > len(vectors):
-        vectors = encode_users(judged.encoder, found.item_vectors, known.place, known.histories)
+        vectors = found.interest_vectors[new]
+    else:
+        vectors = np.empty((len(new), found.item_vectors.shape[1]), np.float32)
+        vectors[new] = found.interest_vectors
+        vectors[~new] = encode_users(judged.encoder, found.item_vectors, known.place, known.where(~new).histories)
     encoder = target_ranks(vectors, found.item_vectors, asked.place, asked.histories, asked.items, mask_seen)
     ranks = {ENCODER: encoder, **baseline_ranks(asked.for_baselines(mask_seen))}
     return {"n": len(asked.users), "seen_items": policy(mask_seen), **rates(ranks, len(asked.place))}
